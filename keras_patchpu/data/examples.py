@@ -1,0 +1,40 @@
+"""One description for the images and labels of every data set."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """The images of one split with their full truth. N images, L labels.
+
+    Attributes:
+        name: name of the data set, such as `"VOC2012"`.
+        split: name of the split, such as `"train"`.
+        label_names: the L label names, in the order of the columns of `labels`.
+        keys: N unique names, one an image (its file name). The label draw is keyed by them, so
+            that it does not depend on the order in which images are read.
+        images: N pictures, either paths (`str`) or encoded JPEG/PNG/GIF/BMP pictures (`bytes`),
+            all of one kind.
+        labels: float32 `(N, L)` truth: 1 present, 0 absent, -1 unknown (to be ignored in
+            evaluation).
+        boxes: for each image a float32 `(num_boxes, 4)` array of `ymin, xmin, ymax, xmax` as
+            fractions of the picture's height and width.
+        box_labels: for each image an int `(num_boxes,)` array, the column of each box.
+        box_difficult: for each image a bool `(num_boxes,)` array, true for VOC's difficult objects.
+    """
+
+    name: str
+    split: str
+    label_names: tuple[str, ...]
+    keys: tuple[str, ...]
+    images: Sequence[str] | Sequence[bytes]
+    labels: np.ndarray
+    boxes: Sequence[np.ndarray]
+    box_labels: Sequence[np.ndarray]
+    box_difficult: Sequence[np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.keys)

@@ -1,0 +1,164 @@
+"""From `Examples` to batches: decode, shuffle by seed and epoch, batch, prefetch."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from keras_patchpu.data.decode import decode_and_resize
+from keras_patchpu.data.examples import Examples
+from keras_patchpu.data.loading import read_encoded
+from keras_patchpu.errors import InputError
+
+
+def drop_unlabelled(examples: Examples) -> Examples:
+    """Takes out the images without any positive label: there is no single positive to draw.
+
+    MLSPL leaves them out too. A test split keeps them: there they are negatives of every label.
+
+    Raises:
+        InputError: no image is left.
+    """
+    rows = np.flatnonzero((examples.labels == 1).any(axis=1))
+    if not len(rows):
+        raise InputError(
+            f"{examples.name} {examples.split}: no image has a positive label: choose another split"
+        )
+    per_image = ("images", "boxes", "box_labels", "box_difficult")
+    kept = {name: [getattr(examples, name)[row] for row in rows] for name in per_image}
+    keys = tuple(examples.keys[row] for row in rows)
+    return dataclasses.replace(examples, keys=keys, labels=examples.labels[rows], **kept)
+
+
+def elements(
+    examples: Examples, observed: np.ndarray, size: int, resize: str = "stretch"
+) -> tf.data.Dataset:
+    """One element an image, in order.
+
+    Args:
+        examples: N images, L labels.
+        observed: `(N, L)`, 1 where a positive label is observed.
+        size, resize: as for `decode_and_resize`.
+
+    Returns:
+        Dataset of `{"image": uint8 (size, size, 3), "labels": float32 (L,),
+        "observed": float32 (L,), "index": int64 ()}`.
+    """
+    rows = tf.data.Dataset.range(len(examples))
+    labels = tf.constant(examples.labels, tf.float32)
+    observed = tf.constant(observed, tf.float32)
+
+    def element(image, row):
+        return {"image": image, "labels": labels[row], "observed": observed[row], "index": row}
+
+    return tf.data.Dataset.zip(_images(rows, examples, size, resize), rows).map(element)
+
+
+def training_batches(
+    examples: Examples,
+    observed: np.ndarray,
+    batch_size: int,
+    size: int,
+    resize: str = "stretch",
+    seed: int = 0,
+    first_epoch: int = 0,
+    epochs: int = 1,
+    supervised: bool = False,
+    cached: np.ndarray | None = None,
+) -> tf.data.Dataset:
+    """Shuffled batches of the epochs `first_epoch` to `epochs - 1`, one after the other.
+
+    Epoch `e` is the permutation `epoch_order(N, seed, e)` whatever came before, so a run resumed at
+    epoch `e` sees what an uninterrupted one sees. Every epoch has `ceil(N / batch_size)` batches;
+    its last one may be smaller. For `model.fit(dataset, steps_per_epoch=ceil(N / batch_size),
+    initial_epoch=first_epoch, epochs=epochs, shuffle=False)`: Keras warns of its own shuffle.
+
+    Args:
+        examples: N images, L labels.
+        observed: `(N, L)`, 1 where a positive label is observed.
+        batch_size: images a batch.
+        size, resize: as for `decode_and_resize`.
+        seed: seed of the shuffle.
+        first_epoch: the first epoch to give, counted from 0.
+        epochs: the epoch to stop before.
+        supervised: give the full truth in place of the observed labels.
+        cached: the array of `load_images`; without it pictures are read from their files.
+
+    Returns:
+        Dataset of `(images, {"observed": float32 (B, L), "index": int64 (B,)})` with images uint8
+        `(B, size, size, 3)`; with `supervised`, `"labels"` in place of `"observed"`. The truth is
+        in the dataset only then.
+
+    Raises:
+        ValueError: an image has no observed label (see `drop_unlabelled`).
+    """
+    if not supervised and not np.any(observed, axis=1).all():
+        row = int(np.flatnonzero(~np.any(observed, axis=1))[0])
+        raise ValueError(
+            "Invalid value for argument `observed`. Expected a positive label in every row. "
+            f"Received: none in row {row} ({examples.keys[row]})"
+        )
+    name, labels = ("labels", examples.labels) if supervised else ("observed", observed)
+    batches = functools.partial(
+        _batches, examples, labels, name, batch_size=batch_size, size=size, resize=resize
+    )
+    order = functools.partial(epoch_order, len(examples), seed)
+
+    def one_epoch(epoch):
+        rows = tf.numpy_function(order, [epoch], tf.int64)
+        rows.set_shape((len(examples),))
+        return batches(tf.data.Dataset.from_tensor_slices(rows), cached=cached)
+
+    num_batches = -(-len(examples) // batch_size) * (epochs - first_epoch)
+    dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
+    return dataset.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(2)
+
+
+def evaluation_batches(
+    examples: Examples,
+    batch_size: int,
+    size: int,
+    resize: str = "stretch",
+    cached: np.ndarray | None = None,
+) -> tf.data.Dataset:
+    """All images in order, none dropped, with the full truth; arguments as `training_batches`.
+
+    Returns:
+        Dataset of `(images, {"labels": float32 (B, L), "index": int64 (B,)})`.
+    """
+    rows = tf.data.Dataset.range(len(examples))
+    labels = examples.labels
+    return _batches(examples, labels, "labels", rows, batch_size, size, resize, cached).prefetch(2)
+
+
+def epoch_order(num_examples: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of the images in one epoch: int64 `(num_examples,)`, from seed and epoch alone."""
+    return np.random.default_rng((seed, int(epoch))).permutation(num_examples)
+
+
+def _batches(examples, labels, name, rows, batch_size, size, resize, cached):
+    """Batches of the rows that the dataset `rows` gives, in its order."""
+    labels = tf.constant(labels, tf.float32)
+    if cached is None:
+        images = _images(rows, examples, size, resize).batch(batch_size)
+    else:
+        # A Python function, for a captured array would be copied into the graph.
+        def take(index):
+            image = tf.numpy_function(cached.__getitem__, [index], tf.uint8)
+            return tf.ensure_shape(image, (None, size, size, 3))
+
+        images = rows.batch(batch_size).map(take)
+    return tf.data.Dataset.zip(images, rows.batch(batch_size)).map(
+        lambda image, index: (image, {name: tf.gather(labels, index), "index": index})
+    )
+
+
+def _images(rows, examples, size, resize):
+    def load(row):
+        # Read by Python, for a captured list of encoded pictures would be copied into the graph.
+        encoded = tf.numpy_function(functools.partial(read_encoded, examples), [row], tf.string)
+        encoded.set_shape(())
+        return decode_and_resize(encoded, size, resize)
+
+    return rows.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

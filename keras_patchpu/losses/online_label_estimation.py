@@ -1,0 +1,151 @@
+"""Regularized online label estimation, ROLE (Cole et al., 2021, section 4.3)."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_patchpu.losses.expected_positives import expected_positives_penalty
+from keras_patchpu.losses.multi_label_loss import MultiLabelLoss
+
+# Unobserved labels start between logit(0.4) and logit(0.6), observed ones at logit(0.995).
+UNOBSERVED_LIMIT = math.log(0.6 / 0.4)
+OBSERVED_LOGIT = math.log(0.995 / 0.005)
+
+
+@keras.saving.register_keras_serializable(package="keras_patchpu")
+class LabelEstimator(keras.layers.Layer):
+    """A free, trainable logit for each image and label of the training set: `(N, L)`.
+
+    Its learning rate is `learning_rate_factor` times that of the model, which takes care of it
+    in `compile`.
+
+    Args:
+        num_examples: N, the number of training images.
+        num_labels: L.
+        observed: `(N, L)` observed positives, which start at probability 0.995; without them
+            (when a saved model is loaded) all entries start as unobserved.
+        seed: of the start values of the unobserved entries.
+
+    Call arguments:
+        index: `(B,)` row numbers.
+
+    Returns:
+        Logits `(B, L)`.
+    """
+
+    learning_rate_factor = 10.0
+
+    def __init__(self, num_examples, num_labels, observed=None, seed=0, name="label_estimator"):
+        super().__init__(name=name, dtype="float32")
+        logits = np.random.default_rng(seed).uniform(
+            -UNOBSERVED_LIMIT, UNOBSERVED_LIMIT, (num_examples, num_labels)
+        )
+        if observed is not None:
+            if np.shape(observed) != logits.shape:
+                raise ValueError(
+                    f"Invalid value for argument `observed`. Expected the shape {logits.shape} "
+                    f"of (num_examples, num_labels). Received shape: {np.shape(observed)}"
+                )
+            logits = np.where(np.asarray(observed) > 0, OBSERVED_LOGIT, logits)
+        self.num_examples = num_examples
+        self.num_labels = num_labels
+        self.seed = seed
+        self.logits = self.add_weight(
+            shape=logits.shape,
+            initializer=lambda shape, dtype: ops.convert_to_tensor(logits, dtype=dtype),
+            name="logits",
+        )
+        self.built = True
+
+    def call(self, index):
+        return ops.take(self.logits, ops.cast(index, "int32"), axis=0)
+
+    def compute_output_shape(self, index_shape):
+        return (*index_shape, self.num_labels)
+
+    def get_config(self):
+        return {
+            "num_examples": self.num_examples,
+            "num_labels": self.num_labels,
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+
+def online_label_estimation(observed, logits, estimated_logits, expected_positives):
+    """L_ROLE: model and estimated labels teach each other. With p and q their probabilities:
+
+    `1/2 [z nl(p) + z nl(q)] + 1/2 [H(sg(q), p) + H(sg(p), q)]`, mean over labels, plus
+    `1/2 [R(p) + R(q)]`, where `H(t, x) = t nl(x) + (1 - t) nl(1 - x)` runs over all labels, sg
+    stops the gradient and R is `expected_positives_penalty`. Scales as in the authors' code (see
+    `expected_positive_regularization`).
+
+    Args:
+        observed: `(B, L)` observed positives, 1 or 0.
+        logits: `(B, L)` of the model.
+        estimated_logits: `(B, L)` of the label estimator.
+        expected_positives: k, the mean number of positive labels an image.
+
+    Returns:
+        `(B,)`.
+    """
+
+    def positive_term(own_logits):
+        return -observed * ops.log_sigmoid(own_logits)
+
+    def crossentropy(teacher_logits, own_logits):
+        target = ops.stop_gradient(ops.sigmoid(teacher_logits))
+        return -(target * ops.log_sigmoid(own_logits) + (1 - target) * ops.log_sigmoid(-own_logits))
+
+    def student_loss(own_logits, teacher_logits):
+        per_label = positive_term(own_logits) + crossentropy(teacher_logits, own_logits)
+        penalty = expected_positives_penalty(own_logits, expected_positives)
+        return ops.mean(per_label, axis=-1) + penalty
+
+    return 0.5 * (student_loss(logits, estimated_logits) + student_loss(estimated_logits, logits))
+
+
+@keras.saving.register_keras_serializable(package="keras_patchpu")
+class OnlineLabelEstimation(MultiLabelLoss):
+    """`role`. Needs `y_true` as a dict with `"observed"` and `"index"`.
+
+    Args:
+        num_examples: N, the number of training images.
+        num_labels: L.
+        expected_positives: k, the mean number of positive labels an image.
+        observed: `(N, L)` observed positives of the training set, for the start values.
+        seed: of the other start values.
+    """
+
+    def __init__(
+        self,
+        num_examples,
+        num_labels,
+        expected_positives,
+        observed=None,
+        seed=0,
+        name="role",
+        **kwargs,
+    ):
+        super().__init__(name=name, **kwargs)
+        self.expected_positives = expected_positives
+        self.state = LabelEstimator(num_examples, num_labels, observed, seed)
+
+    def call(self, y_true, y_pred):
+        return online_label_estimation(
+            self.targets(y_true),
+            y_pred["logits"],
+            self.state(y_true["index"]),
+            self.expected_positives,
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_examples": self.state.num_examples,
+            "num_labels": self.state.num_labels,
+            "expected_positives": self.expected_positives,
+            "seed": self.state.seed,
+        }

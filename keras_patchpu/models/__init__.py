@@ -1,0 +1,5 @@
+"""The models."""
+
+from keras_patchpu.models.patch_classifier import PatchClassifier
+
+__all__ = ["PatchClassifier"]

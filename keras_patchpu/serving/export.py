@@ -1,0 +1,104 @@
+"""A trained model as a SavedModel for TF Serving."""
+
+import os
+import pathlib
+import tempfile
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from keras_patchpu.data import decode_and_resize
+from keras_patchpu.errors import InputError
+
+# How many labels of an image are named in the answer.
+TOP_LABELS = 5
+
+
+def export(
+    model: keras.Model,
+    directory: str | os.PathLike,
+    label_names: Sequence[str],
+    version: int | None = 1,
+    resize: str = "stretch",
+) -> pathlib.Path:
+    """Writes `directory/<version>/`, a SavedModel with tag `serve`, whole or not at all.
+
+    Signatures, K being the smaller of 5 and L:
+
+    - `serving_default`: `image_bytes` `(N,)` strings, JPEG or PNG -> `scores` `(N, L)` in 0..1,
+      `labels` `(N, K)` strings, best first, and their `label_scores` `(N, K)`
+    - `serve_images`: `images` `(N, S, S, 3)` float32 in 0..255 -> the same
+
+    Pictures are decoded and resized by the code that evaluation uses.
+
+    Args:
+        model: with `image_size` S and a dict output with `logits` `(N, L)`.
+        directory: of the model; made if it is not there.
+        label_names: the L names, in the order of the logits.
+        version: a positive integer, or None for the next one that is free.
+        resize: how a picture becomes a square, as in training: `"stretch"` or `"pad"`.
+
+    Returns:
+        The path of the version.
+
+    Raises:
+        ValueError: if the number of names is not that of the model's labels.
+        InputError: if the version exists.
+    """
+    num_labels = model.output["logits"].shape[-1]
+    if len(label_names) != num_labels:
+        raise ValueError(
+            f"Invalid value for argument `label_names`. Expected {num_labels} names. "
+            f"Received {len(label_names)}: {list(label_names)}"
+        )
+    directory = pathlib.Path(directory)
+    if version is None:
+        version = 1 + max(versions(directory), default=0)
+    target = directory / str(version)
+    if target.exists():
+        raise InputError(f"{target} exists and is not overwritten: give another version")
+
+    directory.mkdir(parents=True, exist_ok=True)
+    # Not a number, so TF Serving does not take it for a version before it is one.
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=directory) as unfinished:
+        written = pathlib.Path(unfinished) / str(version)
+        _write(model, written, list(label_names), resize)
+        os.replace(written, target)
+    return target
+
+
+def versions(directory: pathlib.Path) -> list[int]:
+    """The version numbers that a model's directory holds."""
+    if not directory.is_dir():
+        return []
+    return [int(path.name) for path in directory.iterdir() if path.name.isdecimal()]
+
+
+def _write(model, path, label_names, resize):
+    size = model.image_size
+    top_labels = min(TOP_LABELS, len(label_names))
+
+    def answer(images):
+        scores = tf.sigmoid(model(images, training=False)["logits"])
+        label_scores, columns = tf.math.top_k(scores, top_labels)
+        # A constant, for a lookup table would have to be initialized by the server.
+        labels = tf.gather(tf.constant(label_names), columns)
+        return {"scores": scores, "labels": labels, "label_scores": label_scores}
+
+    def from_bytes(image_bytes):
+        images = tf.map_fn(
+            lambda encoded: decode_and_resize(encoded, size, resize),
+            image_bytes,
+            fn_output_signature=tf.TensorSpec((size, size, 3), tf.uint8),
+        )
+        return answer(tf.cast(images, tf.float32))
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(
+        "serving_default", from_bytes, [tf.TensorSpec((None,), tf.string, name="image_bytes")]
+    )
+    images_spec = tf.TensorSpec((None, size, size, 3), tf.float32, name="images")
+    archive.add_endpoint("serve_images", answer, [images_spec])
+    archive.write_out(path, verbose=False)

@@ -1,0 +1,20 @@
+"""Training runs: recipes, run directories and evaluation."""
+
+from keras_patchpu.training.evaluation import Evaluation, evaluate
+from keras_patchpu.training.recipe import RECIPES, Recipe, make_optimizer
+from keras_patchpu.training.run_directory import RunDirectory, load_model
+from keras_patchpu.training.trainer import Run, load_or_check, make_model, train
+
+__all__ = [
+    "RECIPES",
+    "Evaluation",
+    "Recipe",
+    "Run",
+    "RunDirectory",
+    "evaluate",
+    "load_model",
+    "load_or_check",
+    "make_model",
+    "make_optimizer",
+    "train",
+]

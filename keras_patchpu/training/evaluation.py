@@ -1,0 +1,102 @@
+"""How good a model is on a split with full truth."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from keras_patchpu.data import Examples, evaluation_batches
+from keras_patchpu.metrics import average_precision
+
+# Below this many test images the average precision of a class says little.
+FEW_POSITIVES = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Average precision of L labels over N images.
+
+    Attributes:
+        label_names: the L names.
+        average_precisions: `(L,)` in percent; 0 for a label without positives.
+        num_positives: `(L,)` images with the label.
+        num_images: N.
+    """
+
+    label_names: tuple[str, ...]
+    average_precisions: np.ndarray
+    num_positives: np.ndarray
+    num_images: int
+
+    @property
+    def mean_average_precision(self) -> float:
+        """mAP in percent over all labels, those without positives counting 0."""
+        return float(np.mean(self.average_precisions))
+
+    @property
+    def frequent(self) -> np.ndarray:
+        """Which labels have at least `FEW_POSITIVES` positives, bool `(L,)`."""
+        return self.num_positives >= FEW_POSITIVES
+
+    def as_dict(self) -> dict:
+        """JSON values: mAP over all and over the frequent labels, and each label's figures."""
+        frequent = self.average_precisions[self.frequent]
+        return {
+            "mean_average_precision": round(self.mean_average_precision, 3),
+            "mean_average_precision_frequent": round(float(np.mean(frequent)), 3)
+            if len(frequent)
+            else None,
+            "frequent_means_at_least": FEW_POSITIVES,
+            "num_images": self.num_images,
+            "labels": {
+                name: {"average_precision": round(float(precision), 3), "positives": int(count)}
+                for name, precision, count in zip(
+                    self.label_names, self.average_precisions, self.num_positives, strict=True
+                )
+            },
+        }
+
+    def as_table(self) -> str:
+        """A line a label, then the means."""
+        width = max(len("mAP (20 positives or more)"), *map(len, self.label_names))
+        lines = [f"{'label':<{width}}  {'AP %':>6}  {'positives':>9}"]
+        for name, precision, count in zip(
+            self.label_names, self.average_precisions, self.num_positives, strict=True
+        ):
+            lines.append(f"{name:<{width}}  {precision:6.1f}  {count:9d}")
+        lines.append(f"{'mAP':<{width}}  {self.mean_average_precision:6.1f}  {self.num_images:9d}")
+        if self.frequent.any() and not self.frequent.all():
+            mean = self.average_precisions[self.frequent].mean()
+            name = f"mAP ({FEW_POSITIVES} positives or more)"
+            lines.append(f"{name:<{width}}  {mean:6.1f}  {self.frequent.sum():2d} labels")
+        return "\n".join(lines)
+
+
+def evaluate(
+    model: keras.Model,
+    examples: Examples,
+    batch_size: int,
+    resize: str = "stretch",
+    cached: np.ndarray | None = None,
+) -> Evaluation:
+    """Scores every image of a split, none dropped, and measures each label.
+
+    Args:
+        model: with `image_size` and a dict output with `logits` `(B, L)`.
+        examples: N images with their truth; -1 leaves an image out for that label.
+        batch_size: images a step.
+        resize: `"stretch"` or `"pad"`, as the model was trained.
+        cached: what `load_images` returned, or None to read the files.
+    """
+    batches = evaluation_batches(examples, batch_size, model.image_size, resize, cached)
+    logits = [
+        keras.ops.convert_to_numpy(model.predict_on_batch(images)["logits"])
+        for images, _ in batches.as_numpy_iterator()
+    ]
+    precisions = average_precision(examples.labels, np.concatenate(logits))
+    return Evaluation(
+        label_names=examples.label_names,
+        average_precisions=100 * keras.ops.convert_to_numpy(precisions),
+        num_positives=(examples.labels == 1).sum(axis=0),
+        num_images=len(examples),
+    )

@@ -1,0 +1,177 @@
+"""One training run, from data to a measured and exported model."""
+
+import dataclasses
+import functools
+import math
+import pathlib
+import resource
+
+import keras
+import numpy as np
+
+from keras_patchpu import losses
+from keras_patchpu.data import Examples, load_images, training_batches
+from keras_patchpu.models import PatchClassifier
+from keras_patchpu.serving import export
+from keras_patchpu.training.callbacks import EndOfEpoch, Progress
+from keras_patchpu.training.evaluation import Evaluation, evaluate
+from keras_patchpu.training.recipe import Recipe, make_optimizer
+from keras_patchpu.training.run_directory import RunDirectory, load_model, save_model
+
+# Pictures are decoded once and kept if they fit into this, else read anew in every epoch.
+CACHE_BYTES = 4 * 2**30
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What is trained on what.
+
+    Attributes:
+        train: N images.
+        test: images with full truth, measured after every epoch.
+        observed: `(N, L)`, one observed positive an image.
+        loss: name of the loss.
+        recipe: the rest.
+        seed: of the weights and the shuffle.
+        expected_positives: k of `epr` and `role`.
+    """
+
+    train: Examples
+    test: Examples
+    observed: np.ndarray
+    loss: str
+    recipe: Recipe
+    seed: int
+    expected_positives: float
+
+    def config(self) -> dict:
+        """What decides the result, as JSON values."""
+        return {
+            "data": self.train.name,
+            "num_train": len(self.train),
+            "num_test": len(self.test),
+            "loss": self.loss,
+            "seed": self.seed,
+            "expected_positives": self.expected_positives,
+            **dataclasses.asdict(self.recipe),
+            "label_names": list(self.train.label_names),
+        }
+
+
+def train(run: Run, out: str, resume: bool, saved_models: str) -> Evaluation:
+    """Trains, measures and exports; prints a line an epoch and writes `out` as it goes.
+
+    Killed at any moment and called again with `resume`, it ends with the weights that it would
+    have ended with.
+
+    Args:
+        run: what to train.
+        out: the run's directory.
+        resume: go on with what is in `out`.
+        saved_models: the SavedModel goes to `saved_models/<name of out>/1`.
+
+    Returns:
+        The trained model on `run.test`.
+
+    Raises:
+        InputError: see `RunDirectory.start` and `load_images`.
+    """
+    recipe = run.recipe
+    directory = RunDirectory(out)
+    directory.check(run.config(), resume)
+    cached_train, cached_test = load_or_check([run.train, run.test], recipe)
+    directory.start(run.config())
+
+    measure = functools.partial(
+        evaluate,
+        examples=run.test,
+        batch_size=recipe.batch_size,
+        resize=recipe.resize,
+        cached=cached_test,
+    )
+    num_epochs, checkpoint = directory.last_checkpoint()
+    model = load_model(checkpoint) if checkpoint else make_model(run)
+    if num_epochs < recipe.epochs:
+        fit(run, model, directory, num_epochs, measure, cached_train)
+    save_model(model, directory.model_path)
+
+    evaluation = measure(model)
+    name = pathlib.Path(out).resolve().name
+    exported = export(
+        model, pathlib.Path(saved_models) / name, run.train.label_names, resize=recipe.resize
+    )
+    speeds = [float(row["images_per_second"]) for row in directory.read_history(recipe.epochs)]
+    directory.write_json(
+        "metrics.json",
+        {
+            **evaluation.as_dict(),
+            "images_per_second": float(np.median(speeds)),
+            "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+            "saved_model": str(exported),
+        },
+    )
+    return evaluation
+
+
+def load_or_check(splits: list[Examples], recipe: Recipe) -> list[np.ndarray | None]:
+    """Decodes the pictures of the splits, and keeps them where all fit into `CACHE_BYTES`."""
+    size = recipe.image_size
+    keep = 3 * size**2 * sum(map(len, splits)) <= CACHE_BYTES
+    return [load_images(split, size, recipe.resize, keep) for split in splits]
+
+
+def make_model(run: Run) -> PatchClassifier:
+    """The compiled model at the start of a run."""
+    recipe = run.recipe
+    keras.utils.set_random_seed(run.seed)
+    model = PatchClassifier(
+        num_labels=len(run.train.label_names),
+        image_size=recipe.image_size,
+        patch_size=recipe.patch_size,
+        num_levels=recipe.num_levels,
+        embedding_dim=recipe.embedding_dim,
+    )
+    options = {}
+    if run.loss in ("epr", "role"):
+        options["expected_positives"] = run.expected_positives
+    if run.loss == "role":
+        num_examples, num_labels = run.observed.shape
+        options |= {
+            "num_examples": num_examples,
+            "num_labels": num_labels,
+            "observed": run.observed,
+            "seed": run.seed,
+        }
+    loss = losses.get(run.loss, **options)
+    model.compile(make_optimizer(recipe, len(run.train)), loss=loss)
+    return model
+
+
+def fit(run, model, directory, num_epochs, measure, cached) -> None:
+    """Trains the epochs that are left after `num_epochs`."""
+    recipe = run.recipe
+    batches = training_batches(
+        run.train,
+        run.observed,
+        batch_size=recipe.batch_size,
+        size=recipe.image_size,
+        resize=recipe.resize,
+        seed=run.seed,
+        first_epoch=num_epochs,
+        epochs=recipe.epochs,
+        supervised=model.loss.supervised,
+        cached=cached,
+    )
+    history = directory.read_history(num_epochs)
+    model.fit(
+        batches,
+        initial_epoch=num_epochs,
+        epochs=recipe.epochs,
+        steps_per_epoch=math.ceil(len(run.train) / recipe.batch_size),
+        shuffle=False,  # the batches are
+        verbose=0,
+        callbacks=[
+            Progress(len(run.train), recipe.batch_size, recipe.epochs),
+            EndOfEpoch(directory, measure, len(run.train), recipe.epochs, history),
+        ],
+    )

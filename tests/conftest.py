@@ -1,0 +1,84 @@
+"""Fixtures that more than one part of the tests uses."""
+
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is first imported
+
+import numpy as np
+import pytest
+from PIL import Image
+
+_COLOURS = {"cat": (220, 40, 40), "dog": (40, 200, 60), "person": (50, 70, 230)}
+_OBJECT = """
+  <object><name>{name}</name><pose>Unspecified</pose><truncated>0</truncated>
+    <difficult>{difficult}</difficult><bndbox>
+    <xmin>{xmin}</xmin><ymin>{ymin}</ymin><xmax>{xmax}</xmax><ymax>{ymax}</ymax>
+  </bndbox></object>"""
+
+
+def _draw_image(file, number, size):
+    """Writes one picture; gives its annotation and the flag (1, 0 or -1) of each of its classes.
+
+    A coloured rectangle is an object of the class of its colour. Every picture has a cat, a dog or
+    a person in its left half, every second one also the next class in its right half, and every
+    third one a difficult chair that nobody painted.
+    """
+    width, height = size, size - size // 4
+    pixels = np.full((height, width, 3), 128, np.uint8)
+    names = list(_COLOURS)
+    objects, flags = [], {name: -1 for name in (*names, "chair")}
+    for half in range(1 + number % 2):
+        name = names[(number + half) % len(names)]
+        left, top = half * width // 2 + 2, 3 + number % 5
+        right, bottom = left + width // 3, top + height // 2
+        pixels[top:bottom, left:right] = _COLOURS[name]
+        box = {"xmin": left + 1, "ymin": top + 1, "xmax": right, "ymax": bottom}
+        objects.append(_OBJECT.format(name=name, difficult=0, **box))
+        flags[name] = 1
+    if number % 3 == 0:
+        box = {"xmin": 1, "ymin": 1, "xmax": 5, "ymax": 5}
+        objects.append(_OBJECT.format(name="chair", difficult=1, **box))
+        flags["chair"] = 0
+    Image.fromarray(pixels).save(file, quality=95)
+    xml = (
+        f"<annotation><filename>{file.name}</filename><size><width>{width}</width>"
+        f"<height>{height}</height><depth>3</depth></size>{''.join(objects)}</annotation>"
+    )
+    return xml, flags
+
+
+@pytest.fixture
+def make_voc():
+    """A function that writes a small VOCdevkit into a folder and gives its path.
+
+    `make_voc(folder, num_train=6, num_val=4, size=64)`: pictures are `size` pixels wide and three
+    quarters as high; ids count from `2008_000000`, those of val after those of train.
+    """
+
+    def make(folder, num_train: int = 6, num_val: int = 4, size: int = 64) -> pathlib.Path:
+        voc = pathlib.Path(folder) / "VOCdevkit" / "VOC2012"
+        lists = voc / "ImageSets" / "Main"
+        for part in (lists, voc / "Annotations", voc / "JPEGImages"):
+            part.mkdir(parents=True)
+        splits = {
+            "train": range(num_train),
+            "val": range(num_train, num_train + num_val),
+            "trainval": range(num_train + num_val),
+        }
+        for split, numbers in splits.items():
+            class_lines = {}
+            for number in numbers:
+                image_id = f"2008_{number:06d}"
+                image = voc / "JPEGImages" / f"{image_id}.jpg"
+                xml, flags = _draw_image(image, number, size)
+                (voc / "Annotations" / f"{image_id}.xml").write_text(xml)
+                for name, flag in flags.items():
+                    class_lines.setdefault(name, []).append(f"{image_id} {flag:2d}\n")
+            ids = "".join(f"2008_{number:06d}\n" for number in numbers)
+            (lists / f"{split}.txt").write_text(ids)
+            for name, lines in class_lines.items():
+                (lists / f"{name}_{split}.txt").write_text("".join(lines))
+        return voc.parent
+
+    return make

@@ -1,0 +1,64 @@
+"""TensorFlow stays out of the layers, models, losses and metrics under other backends."""
+
+import ast
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import keras_patchpu
+
+PACKAGE = Path(keras_patchpu.__file__).parent
+MODULES = [
+    *(PACKAGE / folder for folder in ("__init__.py", "errors.py")),
+    *(
+        path
+        for folder in ("layers", "models", "losses", "metrics")
+        for path in sorted((PACKAGE / folder).glob("*.py"))
+    ),
+]
+
+
+def imported_on_import(tree):
+    """Names of the modules that run on import: all but those inside of functions."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from imported_on_import(node)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_imports_tensorflow(path):
+    names = set(imported_on_import(ast.parse(path.read_text())))
+    assert names or path.name == "errors.py"
+    packages = {name.split(".")[0] for name in names}
+    assert packages <= {"collections", "keras", "keras_patchpu", "math", "numpy"}
+
+
+FORWARD = """
+import sys
+import numpy as np
+import keras_patchpu
+model = keras_patchpu.PatchClassifier(3, image_size=64, patch_size=32, num_levels=2)
+outputs = model(np.zeros((2, 64, 64, 3), "float32"))
+assert outputs["logits"].shape == (2, 3)
+assert "tensorflow" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_run_without_tensorflow(backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    path = os.pathsep.join([str(PACKAGE.parent), *sys.path])
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path}
+    finished = subprocess.run(
+        [sys.executable, "-c", FORWARD], env=environment, capture_output=True, text=True
+    )
+    assert finished.returncode == 0, finished.stderr
