@@ -39,9 +39,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help=f"default: the first of {', '.join(data.LOOKED_FOR)}",
     )
     parser.add_argument(
-        "--recipe",
-        choices=training.RECIPES,
-        help="default: digits for the digits data, else paper",
+        "--recipe", choices=training.RECIPES, help="default: digits for that data, else paper"
     )
     parser.add_argument("--loss", choices=losses.LOSSES, default="wn", help="default: wn")
     parser.add_argument("--seed", type=int, default=0, help="of labels, weights and order")
@@ -72,6 +70,7 @@ def positive(text: str) -> int:
 def plan(options: argparse.Namespace) -> tuple[training.Run, str]:
     """Everything that the run needs, and where it goes."""
     train, test = data.read_source(options.data, options.seed)
+    train = data.drop_unlabelled(train)
     name = options.recipe or ("digits" if options.data == "digits" else "paper")
     changes = {
         field.name: getattr(options, field.name)

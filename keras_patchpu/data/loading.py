@@ -51,7 +51,12 @@ def load_images(
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         done = pool.map(load, range(len(examples)))
         bar = tqdm.tqdm(
-            done, "reading images", len(examples), unit="image", disable=not progress, leave=False
+            done,
+            "reading images",
+            len(examples),
+            unit="image",
+            leave=False,
+            disable=None if progress else True,  # None: shown on a terminal only
         )
         broken = [(row, reason) for row, reason in enumerate(bar) if reason]
     if broken:

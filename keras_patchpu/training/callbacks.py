@@ -2,7 +2,6 @@
 
 import importlib.util
 import math
-import sys
 import time
 from collections.abc import Callable
 
@@ -29,9 +28,7 @@ class Progress(keras.callbacks.Callback):
             desc=f"epoch {epoch + 1}/{self.epochs}",
             unit="img",
             leave=False,
-            file=sys.stderr,
-            # A bar in a log file is a line every half minute.
-            mininterval=0.5 if sys.stderr.isatty() else 30.0,
+            disable=None,  # shown on a terminal only
         )
 
     def on_train_batch_end(self, batch, logs=None):
