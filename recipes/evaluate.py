@@ -5,12 +5,13 @@ python recipes/evaluate.py runs/digits-wn-0 --data digits
 """
 
 import argparse
+import dataclasses
 import json
-import os
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
+import quiet_start  # noqa: F401  before all that imports TensorFlow
 
+# isort: split
 from keras_patchpu import data, training
 from keras_patchpu.errors import InputError
 
@@ -32,6 +33,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def measure(options: argparse.Namespace) -> training.Evaluation:
     directory = training.RunDirectory(options.run)
     config = directory.read_json("config.json")
+    fields = [field.name for field in dataclasses.fields(training.Recipe)]
+    for name in (*fields, "data", "seed", "label_names"):
+        if name not in config:
+            raise InputError(f"{options.run}/config.json is not that of a training run: no {name}")
+    recipe = training.Recipe(**{name: config[name] for name in fields})
     model = training.load_model(directory.model_path)
     _, test = data.read_source(options.data, config["seed"])
     if list(test.label_names) != config["label_names"]:
@@ -39,8 +45,8 @@ def measure(options: argparse.Namespace) -> training.Evaluation:
             f"{options.run} was trained on the labels of {config['data']}, which are not those of "
             f"{test.name}: give its data by --data"
         )
-    cached = data.load_images(test, config["image_size"], config["resize"])
-    return training.evaluate(model, test, config["batch_size"], config["resize"], cached)
+    (cached,) = training.load_or_check([test], recipe)
+    return training.evaluate(model, test, recipe.batch_size, recipe.resize, cached)
 
 
 def main(arguments: list[str] | None = None) -> int:

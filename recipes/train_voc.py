@@ -17,10 +17,12 @@ Serving. Kill it when you like and start it again with `--resume`.
 import argparse
 import dataclasses
 import os
+import shlex
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
+import quiet_start  # noqa: F401  before all that imports TensorFlow
 
+# isort: split
 import keras
 import numpy as np
 import tensorflow as tf
@@ -42,7 +44,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--recipe", choices=training.RECIPES, help="default: digits for that data, else paper"
     )
     parser.add_argument("--loss", choices=losses.LOSSES, default="wn", help="default: wn")
-    parser.add_argument("--seed", type=int, default=0, help="of labels, weights and order")
+    parser.add_argument("--seed", type=natural, default=0, help="of labels, weights and order")
     parser.add_argument("--out", help="the run's directory; default: runs/<data>-<loss>-<seed>")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--saved-models", default="saved_models", help="default: saved_models")
@@ -64,6 +66,13 @@ def positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
+
+
+def natural(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**32:
+        raise argparse.ArgumentTypeError(f"{text} is not within 0 and 2^32 - 1")
     return number
 
 
@@ -93,6 +102,8 @@ def describe(run: training.Run, out: str) -> str:
     model = training.make_model(run)
     grids = model.patch_pyramid.grids(recipe.image_size, recipe.image_size)
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    if model.loss_state is not None:
+        parameters -= model.loss_state.count_params()  # ROLE's estimates, no part of the answer
     gpus = tf.config.list_physical_devices("GPU")
     mean = np.mean(np.sum(run.train.labels == 1, axis=1))
     sees = "all labels" if model.loss.supervised else "one observed positive an image"
@@ -118,7 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run, out = plan(options)
         print(describe(run, out), flush=True)
-        evaluation = training.train(run, out, options.resume, options.saved_models)
+        evaluation, exported = training.train(run, out, options.resume, options.saved_models)
     except (InputError, OSError) as error:
         print(f"train_voc: {error}", file=sys.stderr)
         return 2
@@ -126,7 +137,10 @@ def main(arguments: list[str] | None = None) -> int:
         print("train_voc: stopped; --resume goes on from the last whole epoch", file=sys.stderr)
         return 130
     print(evaluation.as_table())
-    print(f"run       {out}\nserve     {options.saved_models}")
+    again = ["python recipes/evaluate.py", shlex.quote(out)]
+    if options.data:
+        again += ["--data", shlex.quote(options.data)]
+    print(f"run       {out}\nserve     {exported}\nevaluate  {' '.join(again)}")
     return 0
 
 

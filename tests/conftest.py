@@ -1,7 +1,9 @@
 """Fixtures that more than one part of the tests uses."""
 
+import contextlib
 import os
 import pathlib
+import resource
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is first imported
 
@@ -49,6 +51,22 @@ def _draw_image(file, number, size):
 
 
 @pytest.fixture
+def files_of_at_most():
+    """A context in which no file grows beyond a number of bytes: an error as of a full disk."""
+
+    @contextlib.contextmanager
+    def limit(size):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit
+
+
+@pytest.fixture(scope="session")
 def make_voc():
     """A function that writes a small VOCdevkit into a folder and gives its path.
 

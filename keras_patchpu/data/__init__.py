@@ -3,7 +3,7 @@
 from keras_patchpu.data.decode import decode_and_resize, resize_boxes
 from keras_patchpu.data.digits import read_digits
 from keras_patchpu.data.examples import Examples
-from keras_patchpu.data.loading import load_images
+from keras_patchpu.data.loading import load_images, read_encoded
 from keras_patchpu.data.pipeline import (
     drop_unlabelled,
     elements,
@@ -27,6 +27,7 @@ __all__ = [
     "evaluation_batches",
     "load_images",
     "read_digits",
+    "read_encoded",
     "read_source",
     "read_voc",
     "read_voc_tfds",

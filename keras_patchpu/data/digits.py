@@ -18,7 +18,7 @@ from keras_patchpu.data.examples import Examples
 from keras_patchpu.errors import InputError
 
 DIGITS_LABELS = tuple("0123456789")
-DEFAULT_NUM_EXAMPLES = {"train": 4000, "test": 1000}
+DEFAULT_NUM_EXAMPLES = {"train": 8000, "test": 1000}
 # The split's number is part of every scene's seed, so no texture is drawn for both splits.
 SPLIT_IDS = {"train": 0, "test": 1}
 
@@ -41,7 +41,7 @@ def read_digits(
 
     Args:
         split: `"train"` or `"test"`.
-        num_examples: number of scenes, at least 1; by default 4000 for train and 1000 for test.
+        num_examples: number of scenes, at least 1; by default 8000 for train and 1000 for test.
         seed: a non-negative integer.
         image_size: side of the square scenes in pixels, at least 48.
 

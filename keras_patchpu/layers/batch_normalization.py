@@ -5,7 +5,7 @@ import keras
 
 @keras.saving.register_keras_serializable(package="keras_patchpu")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """`keras.layers.BatchNormalization` over the channels of `(N, h, w, c)`.
+    """`keras.layers.BatchNormalization`, made for the channels of `(N, h, w, c)`.
 
     The same numbers up to rounding. While training under TensorFlow it takes the fused kernel,
     where Keras 3 composes one from a dozen elementwise operations: a training step of the patch
@@ -17,7 +17,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable) or keras.backend.backend() != "tensorflow":
+        if not (training and self.trainable and self._fits_kernel(inputs, mask)):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
@@ -38,3 +38,14 @@ class BatchNormalization(keras.layers.BatchNormalization):
         self.moving_mean.assign(self.moving_mean * momentum + mean * (1 - momentum))
         self.moving_variance.assign(self.moving_variance * momentum + variance * (1 - momentum))
         return outputs
+
+    def _fits_kernel(self, inputs, mask):
+        return (
+            keras.backend.backend() == "tensorflow"
+            and len(inputs.shape) == 4
+            and self.axis in (-1, 3)
+            and self.scale
+            and self.center
+            and not self.synchronized
+            and mask is None
+        )

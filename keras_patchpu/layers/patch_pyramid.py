@@ -136,6 +136,15 @@ class PatchPyramid(keras.layers.Layer):
         keep = ops.sort(order[:, :count], axis=1)
         return ops.take_along_axis(patches, keep[:, :, None, None, None], axis=1)
 
+    def save_own_variables(self, store):
+        # Keras leaves seed generators out of a file; a resumed training would repeat its draws.
+        if self.patches_per_level is not None:
+            store["seed_state"] = self.seed_generator.state.numpy()
+
+    def load_own_variables(self, store):
+        if self.patches_per_level is not None:
+            self.seed_generator.state.assign(store["seed_state"])
+
     def compute_output_shape(self, images_shape):
         # With a random subset M differs between training and inference, so it stays open.
         num_patches = None if self.patches_per_level else self.num_patches(*images_shape[1:3])

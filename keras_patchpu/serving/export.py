@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-import tempfile
+import shutil
 from collections.abc import Sequence
 
 import keras
@@ -44,7 +44,7 @@ def export(
 
     Raises:
         ValueError: if the number of names is not that of the model's labels.
-        InputError: if the version exists.
+        InputError: if the version exists or cannot be written, as on a full disk.
     """
     num_labels = model.output["logits"].shape[-1]
     if len(label_names) != num_labels:
@@ -54,25 +54,31 @@ def export(
         )
     directory = pathlib.Path(directory)
     if version is None:
-        version = 1 + max(versions(directory), default=0)
+        version = next_version(directory)
     target = directory / str(version)
     if target.exists():
         raise InputError(f"{target} exists and is not overwritten: give another version")
 
-    directory.mkdir(parents=True, exist_ok=True)
     # Not a number, so TF Serving does not take it for a version before it is one.
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=directory) as unfinished:
-        written = pathlib.Path(unfinished) / str(version)
-        _write(model, written, list(label_names), resize)
-        os.replace(written, target)
+    unfinished = directory / f".unfinished-{version}"
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _write(model, unfinished, list(label_names), resize)
+        os.replace(unfinished, target)
+    except (OSError, tf.errors.OpError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"{target} cannot be written ({reason}): see to the disk") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     return target
 
 
-def versions(directory: pathlib.Path) -> list[int]:
-    """The version numbers that a model's directory holds."""
+def next_version(directory: pathlib.Path) -> int:
+    """The version after the largest that a model's directory holds, from 1."""
     if not directory.is_dir():
-        return []
-    return [int(path.name) for path in directory.iterdir() if path.name.isdecimal()]
+        return 1
+    return 1 + max((int(p.name) for p in directory.iterdir() if p.name.isdecimal()), default=0)
 
 
 def _write(model, path, label_names, resize):

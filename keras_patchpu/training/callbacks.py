@@ -75,13 +75,15 @@ class EndOfEpoch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         loss = float(logs["loss"])
-        if not math.isfinite(loss):
-            raise InputError(
-                f"The loss is {loss} in epoch {epoch + 1}: try a smaller learning rate; "
-                f"{self.run.path} keeps the epoch before"
-            )
         train_seconds = time.monotonic() - self.started
         evaluation = self.evaluate(self.model)
+        # Scores that are not numbers: the last step spoilt the weights, the mean loss is older.
+        if not math.isfinite(loss + evaluation.mean_average_precision):
+            raise InputError(
+                f"epoch {epoch + 1} ended with a loss of {loss} and a test mAP of "
+                f"{evaluation.mean_average_precision}: start anew with another --batch-size, "
+                "--seed or --recipe"
+            )
         speed = self.num_examples / train_seconds
         row = {
             "epoch": epoch + 1,

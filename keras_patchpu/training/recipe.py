@@ -5,6 +5,8 @@ import math
 
 import keras
 
+from keras_patchpu.errors import InputError
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -23,6 +25,9 @@ class Recipe:
             `"cosine"`: up in a line over the first 5% of the steps, then down to 0 as a cosine.
         weight_decay: decoupled from the gradient, on every variable.
         resize: how a picture becomes a square, `"stretch"` or `"pad"`.
+
+    Raises:
+        InputError: a level is smaller than a patch.
     """
 
     image_size: int
@@ -36,6 +41,15 @@ class Recipe:
     schedule: str = "halve"
     weight_decay: float = 1e-4
     resize: str = "stretch"
+
+    def __post_init__(self):
+        smallest = self.image_size // 2 ** (self.num_levels - 1)
+        if smallest < self.patch_size:
+            raise InputError(
+                f"--image-size {self.image_size} leaves {smallest} pixels for the last of "
+                f"{self.num_levels} levels, less than a patch of {self.patch_size}: give a larger "
+                "--image-size, fewer --levels or a smaller --patch-size"
+            )
 
 
 RECIPES = {

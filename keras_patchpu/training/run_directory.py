@@ -6,25 +6,37 @@ import json
 import os
 import pathlib
 import re
+import zipfile
 
 import keras
 
 from keras_patchpu.errors import InputError
+
+UNFINISHED = ".unfinished-"
 
 
 @contextlib.contextmanager
 def replaced_whole(path: pathlib.Path):
     """Gives a path to write to; what is there at the end takes the place of `path` at once.
 
-    A reader finds the old file or the new one, never a part; an error leaves nothing behind.
+    A reader finds the old file or the new one, never a part; an error leaves nothing behind, and
+    what a killed process left is written over.
+
+    Raises:
+        InputError: it cannot be written, as on a full disk.
     """
     # The suffix stays: Keras goes by it.
-    unfinished = path.with_name(f".unfinished-{path.name}")
+    unfinished = path.with_name(f"{UNFINISHED}{path.name}")
     try:
         yield unfinished
         with open(unfinished, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(unfinished, path)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}): see to the disk, then go on "
+            "with --resume"
+        ) from error
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -56,12 +68,18 @@ class RunDirectory:
         """
         if resume and (self.path / "config.json").exists():
             self._check_same(config)
-        elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        elif self.path.exists() and not self._is_empty():
             raise InputError(
                 f"{self.path} holds no run to resume (no config.json): give another --out"
                 if resume
                 else f"{self.path} exists: go on with it by --resume, or give another --out"
             )
+
+    def _is_empty(self):
+        if not self.path.is_dir():
+            return False
+        # A run that was killed while it wrote its first file has not begun.
+        return all(file.name.startswith(UNFINISHED) for file in self.path.iterdir())
 
     def start(self, config: dict) -> None:
         """Makes the directory, with the configuration in it."""
@@ -78,25 +96,34 @@ class RunDirectory:
                 )
 
     def read_json(self, name: str) -> dict:
-        """The content of a JSON file of the run."""
+        """The content of a JSON file of the run.
+
+        Raises:
+            InputError: if it is not there or damaged.
+        """
         try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
+            content = json.loads((self.path / name).read_text(encoding="utf-8"))
+            if not isinstance(content, dict):
+                raise ValueError("no object")
         except FileNotFoundError:
             raise InputError(
                 f"{self.path} is not the directory of a training run: it has no {name}"
             ) from None
         except ValueError as error:
-            raise InputError(f"{self.path / name} is not JSON ({error})") from None
+            raise InputError(
+                f"{self.path / name} is damaged ({error}): restore it, or start anew elsewhere"
+            ) from None
+        return content
 
     def write_json(self, name: str, content: dict) -> None:
         """Writes a JSON file of the run."""
         with replaced_whole(self.path / name) as path:
             path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
-    def read_history(self, num_epochs: int) -> list[dict]:
-        """The rows of the first `num_epochs` epochs."""
+    def read_history(self, num_epochs: int | None = None) -> list[dict]:
+        """The rows of the first `num_epochs` epochs, or of all."""
         path = self.path / "history.csv"
-        if num_epochs == 0 or not path.exists():
+        if not path.exists():
             return []
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -148,9 +175,13 @@ def load_model(path: pathlib.Path) -> keras.Model:
         InputError: if it is not there or cannot be read.
     """
     if not path.exists():
-        raise InputError(f"{path} is not there: has the run ended? `--resume` goes on with it")
+        raise InputError(f"{path} is not there: has the run ended? --resume goes on with it")
     try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("cut off, or no .keras file")
         return keras.models.load_model(path)
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be loaded as a model ({reason})") from error
+    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"{path} cannot be loaded as a model ({reason}): delete it and go on with --resume"
+        ) from error

@@ -12,7 +12,7 @@ import numpy as np
 from keras_patchpu import losses
 from keras_patchpu.data import Examples, load_images, training_batches
 from keras_patchpu.models import PatchClassifier
-from keras_patchpu.serving import export
+from keras_patchpu.serving import export, next_version
 from keras_patchpu.training.callbacks import EndOfEpoch, Progress
 from keras_patchpu.training.evaluation import Evaluation, evaluate
 from keras_patchpu.training.recipe import Recipe, make_optimizer
@@ -58,23 +58,25 @@ class Run:
         }
 
 
-def train(run: Run, out: str, resume: bool, saved_models: str) -> Evaluation:
+def train(run: Run, out: str, resume: bool, saved_models: str) -> tuple[Evaluation, pathlib.Path]:
     """Trains, measures and exports; prints a line an epoch and writes `out` as it goes.
 
     Killed at any moment and called again with `resume`, it ends with the weights that it would
-    have ended with.
+    have ended with, and one SavedModel.
 
     Args:
         run: what to train.
         out: the run's directory.
         resume: go on with what is in `out`.
-        saved_models: the SavedModel goes to `saved_models/<name of out>/1`.
+        saved_models: the SavedModel goes to `saved_models/<name of out>/1`, or to the next number
+            if another run's is there.
 
     Returns:
-        The trained model on `run.test`.
+        The trained model on `run.test`, and the path of the SavedModel.
 
     Raises:
-        InputError: see `RunDirectory.start` and `load_images`.
+        InputError: see `RunDirectory.check` and `load_images`; a file cannot be written; the loss
+            is not a number.
     """
     recipe = run.recipe
     directory = RunDirectory(out)
@@ -96,21 +98,35 @@ def train(run: Run, out: str, resume: bool, saved_models: str) -> Evaluation:
     save_model(model, directory.model_path)
 
     evaluation = measure(model)
-    name = pathlib.Path(out).resolve().name
-    exported = export(
-        model, pathlib.Path(saved_models) / name, run.train.label_names, resize=recipe.resize
-    )
-    speeds = [float(row["images_per_second"]) for row in directory.read_history(recipe.epochs)]
-    directory.write_json(
-        "metrics.json",
-        {
+    target = write_metrics(directory, evaluation, pathlib.Path(saved_models))
+    if not target.exists():
+        export(model, target.parent, run.train.label_names, int(target.name), recipe.resize)
+    return evaluation, target
+
+
+def write_metrics(
+    directory: RunDirectory, evaluation: Evaluation, saved_models: pathlib.Path
+) -> pathlib.Path:
+    """Writes `metrics.json`, once, and gives the path of the run's SavedModel.
+
+    The path is on record before the SavedModel is there, so that a run killed in between finds
+    its own again rather than takes the next version.
+    """
+    if (directory.path / "metrics.json").exists():
+        metrics = directory.read_json("metrics.json")
+    else:
+        rows = directory.read_history()
+        metrics = {
             **evaluation.as_dict(),
-            "images_per_second": float(np.median(speeds)),
+            "images_per_second": np.median([float(row["images_per_second"]) for row in rows]),
             "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-            "saved_model": str(exported),
-        },
-    )
-    return evaluation
+        }
+    folder = saved_models / directory.path.resolve().name
+    target = pathlib.Path(metrics.get("saved_model", ""))
+    if target.parent != folder:
+        target = folder / str(next_version(folder))
+    directory.write_json("metrics.json", {**metrics, "saved_model": str(target)})
+    return target
 
 
 def load_or_check(splits: list[Examples], recipe: Recipe) -> list[np.ndarray | None]:

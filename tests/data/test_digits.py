@@ -165,7 +165,7 @@ def test_scenes_are_drawn_in_milliseconds():
 
 
 def test_default_numbers():
-    assert digits.DEFAULT_NUM_EXAMPLES == {"train": 4000, "test": 1000}
+    assert digits.DEFAULT_NUM_EXAMPLES == {"train": 8000, "test": 1000}
 
 
 @pytest.mark.parametrize(

@@ -109,3 +109,30 @@ def test_unknown_batch_and_size(inputs):
         concrete(tf.constant(inputs)), theirs(inputs, training=True), rtol=1e-4, atol=1e-5
     )
     np.testing.assert_allclose(ours.moving_variance, theirs.moving_variance, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "arguments, shape",
+    [
+        ({"scale": False}, (4, 5, 6, 3)),
+        ({"center": False}, (4, 5, 6, 3)),
+        ({"axis": 1}, (4, 3, 3, 3)),
+        ({"axis": 3}, (4, 5, 6, 3)),
+        ({}, (4, 3)),
+        ({}, (4, 5, 3)),
+    ],
+)
+def test_what_the_kernel_cannot_do_equals_keras(arguments, shape):
+    inputs = np.random.default_rng(0).normal(3, 2, shape).astype("float32")
+    ours, theirs = BatchNormalization(**arguments), keras.layers.BatchNormalization(**arguments)
+    outputs, expected = ours(inputs, training=True), theirs(inputs, training=True)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ours.moving_variance, theirs.moving_variance, rtol=1e-5)
+
+
+def test_mask_equals_keras(inputs):
+    mask = np.random.default_rng(0).integers(0, 2, inputs.shape[:3]).astype(bool)
+    ours, theirs = pair()
+    outputs, expected = (layer(inputs, training=True, mask=mask) for layer in (ours, theirs))
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5)
+    np.testing.assert_allclose(ours.moving_mean, theirs.moving_mean, rtol=1e-5)

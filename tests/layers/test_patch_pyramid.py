@@ -209,3 +209,16 @@ def test_config_round_trip():
     clone = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(pyramid))
     images = random_images(3, 32, 32, 1)
     np.testing.assert_array_equal(clone(images, training=True), pyramid(images, training=True))
+
+
+def test_draws_go_on_where_a_saved_model_stopped(tmp_path):
+    images = numbered_images(50)
+    inputs = keras.Input((4, 4, 1))
+    pyramid = PatchPyramid(1, 1, patches_per_level=[4])
+    model = keras.Model(inputs, pyramid(inputs))
+    first = np.asarray(model(images, training=True))
+    model.save(tmp_path / "model.keras")
+    clone = keras.models.load_model(tmp_path / "model.keras")
+    second = np.asarray(model(images, training=True))
+    assert (first != second).any()
+    np.testing.assert_array_equal(clone(images, training=True), second)

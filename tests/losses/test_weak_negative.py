@@ -227,6 +227,16 @@ def test_stop_gradient_of_the_loss_object():
         assert (tape.gradient(loss, inputs) is None) is stop_gradient
 
 
+def test_defaults():
+    config = WeakNegative().get_config()
+    assert config["theta"] == 0 and config["stop_gradient"] is True
+    observed, logits, embeddings = tensors(*random_case())
+    with tf.GradientTape() as tape:
+        tape.watch(embeddings)
+        loss = weak_negative(observed, logits, embeddings)
+    assert tape.gradient(loss, embeddings) is None
+
+
 @pytest.mark.parametrize("theta", [-1.5, 1.01, float("nan")])
 def test_theta_outside_of_a_cosine(theta):
     with pytest.raises(ValueError, match="theta.*cosine"):

@@ -1,0 +1,185 @@
+"""`recipes/train_voc.py` from start to end: what it prints, what it leaves, and what it takes."""
+
+import csv
+import dataclasses
+import json
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.metrics import average_precision_score
+
+from keras_patchpu import data
+
+
+def test_it_says_what_it_will_do(finished):
+    head = finished.printed[: finished.printed.index("epoch   1/4")]
+    for words in (
+        "VOC2012: 22 training and 10 test images, 20 labels, 1.50 an image",
+        "wn, which sees one observed positive an image",
+        "5 patches of 32 pixels in 2 levels of 64 pixels, 218,050 trainable parameters",
+        "4 epochs of adam in batches of 8",
+        "seed 0",
+        "CPU cores",
+        str(finished.out),
+    ):
+        assert words in head
+
+
+def test_it_prints_a_line_an_epoch(finished):
+    lines = [line for line in finished.printed.splitlines() if line.startswith("epoch ")]
+    assert len(lines) == 4
+    for number, line in enumerate(lines, 1):
+        assert line.startswith(f"epoch   {number}/4  loss ")
+        assert "test mAP" in line and "images/s" in line and line.endswith(" left")
+
+
+def test_it_ends_with_the_table_and_what_to_do_next(finished, voc):
+    lines = finished.printed.splitlines()
+    assert [line.split()[0] for line in lines[-24:-3]] == [*data.VOC_LABELS, "mAP"]
+    assert lines[-3:] == [
+        f"run       {finished.out}",
+        f"serve     {finished.saved_models}/run/1",
+        f"evaluate  python recipes/evaluate.py {finished.out} --data {voc}",
+    ]
+
+
+def test_it_leaves_a_run_directory(finished):
+    assert {path.name for path in finished.out.iterdir()} == {
+        "checkpoints",
+        "config.json",
+        "history.csv",
+        "metrics.json",
+        "model.keras",
+        "tensorboard",
+    }
+    assert [path.name for path in (finished.out / "checkpoints").iterdir()] == ["epoch-0004.keras"]
+    config = json.loads((finished.out / "config.json").read_text())
+    for name, value in {"loss": "wn", "seed": 0, "image_size": 64, "epochs": 4}.items():
+        assert config[name] == value
+
+
+def test_the_history(finished):
+    with open(finished.out / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert all(float(row["images_per_second"]) > 0 and float(row["seconds"]) > 0 for row in rows)
+
+
+def test_tensorboard_has_the_history(finished):
+    found = {}
+    for file in (finished.out / "tensorboard").iterdir():
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                found[value.tag, event.step] = float(tf.make_ndarray(value.tensor))
+    with open(finished.out / "history.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            for name in ("loss", "test_map", "images_per_second"):
+                assert found[name, int(row["epoch"])] == pytest.approx(float(row[name]), rel=1e-5)
+
+
+def test_the_metrics_are_those_of_the_saved_model(finished, voc):
+    metrics = json.loads((finished.out / "metrics.json").read_text())
+    model = keras.models.load_model(finished.out / "model.keras")
+    test = data.read_voc(voc, "val")
+    scores = model.predict(data.load_images(test, 64), verbose=0)["logits"]
+    for column, name in enumerate(data.VOC_LABELS):
+        count = int(test.labels[:, column].sum())
+        assert metrics["labels"][name]["positives"] == count
+        expected = count and 100 * average_precision_score(
+            test.labels[:, column], scores[:, column]
+        )
+        assert metrics["labels"][name]["average_precision"] == pytest.approx(expected, abs=1e-3)
+    assert metrics["labels"]["chair"]["positives"] == 0  # handled: it counts 0
+    precisions = [label["average_precision"] for label in metrics["labels"].values()]
+    assert metrics["mean_average_precision"] == pytest.approx(np.mean(precisions), abs=1e-3)
+    assert metrics["saved_model"] == f"{finished.saved_models}/run/1"
+    assert metrics["images_per_second"] > 0 and metrics["peak_memory_gb"] > 0
+
+
+def test_the_saved_model_agrees_with_the_model(finished, voc):
+    model = keras.models.load_model(finished.out / "model.keras")
+    test = data.read_voc(voc, "val")
+    encoded = [pathlib.Path(path).read_bytes() for path in test.images]
+    loaded = tf.saved_model.load(str(finished.saved_models / "run" / "1"))
+    answer = loaded.signatures["serving_default"](image_bytes=tf.constant(encoded))
+    logits = model.predict(data.load_images(test, 64), verbose=0)["logits"].astype("float64")
+    np.testing.assert_allclose(answer["scores"], 1 / (1 + np.exp(-logits)), atol=1e-6)
+    best = [data.VOC_LABELS[column] for column in logits.argmax(axis=1)]
+    assert [row[0].decode() for row in answer["labels"].numpy()] == best
+
+
+def test_a_finished_run_is_resumed_to_the_same_end(
+    train_voc, finished, small_run, assert_same_end, capsys, tmp_path
+):
+    shutil.copytree(finished.out, tmp_path / "run")
+    shutil.copytree(finished.saved_models, tmp_path / "models")
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    metrics["saved_model"] = str(tmp_path / "models" / "run" / "1")
+    (tmp_path / "run" / "metrics.json").write_text(json.dumps(metrics))
+    exported = (tmp_path / "models" / "run" / "1" / "saved_model.pb").stat().st_mtime_ns
+
+    assert train_voc.main(small_run(tmp_path / "run", tmp_path / "models", "--resume")) == 0
+    assert_same_end(finished.out, tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == metrics
+    assert [path.name for path in (tmp_path / "models" / "run").iterdir()] == ["1"]
+    after = (tmp_path / "models" / "run" / "1" / "saved_model.pb").stat().st_mtime_ns
+    assert after == exported
+    table = finished.printed[finished.printed.index("label ") : finished.printed.index("run   ")]
+    printed = capsys.readouterr().out
+    assert table in printed and f"{tmp_path}/models/run/1" in printed
+
+
+def test_the_saved_model_of_another_run_stays(train_voc, finished, small_run, tmp_path):
+    shutil.copytree(finished.out, tmp_path / "run")
+    (tmp_path / "run" / "metrics.json").unlink()  # the run has not come to its export
+    other = tmp_path / "models" / "run" / "1"
+    other.mkdir(parents=True)
+    (other / "saved_model.pb").write_bytes(b"of another run")
+    assert train_voc.main(small_run(tmp_path / "run", tmp_path / "models", "--resume")) == 0
+    assert (other / "saved_model.pb").read_bytes() == b"of another run"
+    assert sorted(path.name for path in other.parent.iterdir()) == ["1", "2"]
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["saved_model"] == str(tmp_path / "models" / "run" / "2")
+
+
+@pytest.mark.parametrize("loss", ["bce", "an", "epr", "role"])
+def test_every_loss_starts(train_voc, small_run, loss, tmp_path):
+    options = train_voc.parse_arguments(small_run(tmp_path / "a", tmp_path, "--loss", loss))
+    run, out = train_voc.plan(options)
+    described = train_voc.describe(run, out)
+    assert ("all labels" in described) == (loss == "bce")
+    # The estimates of ROLE, 22 x 20, are trained but no part of the classifier.
+    assert "218,050 trainable" in described
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_digits_need_no_option_but_their_name(train_voc, monkeypatch, tmp_path):
+    scenes = [data.read_digits(split, num_examples=5) for split in ("train", "test")]
+    monkeypatch.setattr(data, "read_source", lambda source, seed: tuple(scenes))
+    run, out = train_voc.plan(train_voc.parse_arguments(["--data", "digits", "--loss", "an"]))
+    assert out == "runs/digits-an-0"
+    assert run.recipe == train_voc.training.RECIPES["digits"]
+    assert np.all(run.observed.sum(axis=1) == 1) and np.all(run.observed <= run.train.labels)
+
+
+def test_options_take_the_place_of_the_recipe(train_voc, voc):
+    options = ["--data", str(voc), "--image-size", "256", "--levels", "3", "--epochs", "2"]
+    run, out = train_voc.plan(train_voc.parse_arguments(options))
+    paper = train_voc.training.RECIPES["paper"]
+    assert run.recipe == dataclasses.replace(paper, image_size=256, num_levels=3, epochs=2)
+    assert run.expected_positives == 1.5
+    assert out == "runs/voc2012-wn-0"
+
+
+@pytest.mark.parametrize("recipe", ["train_voc", "evaluate_recipe"])
+def test_help(recipe, request, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        request.getfixturevalue(recipe).main(["--help"])
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    assert "--data" in printed and "python recipes/" in printed
