@@ -17,19 +17,9 @@ import keras
 import numpy as np
 from PIL import Image, ImageDraw
 
-from keras_patchpu import data, training
+from keras_patchpu import data, localization, training
 
 CELL, CAPTION, COPIES = 128, 18, 4
-
-
-def attention_map(model, attention: np.ndarray) -> np.ndarray:
-    """`(M,)` attention of one label to `(S, S)`: the sum over the patches that cover a pixel."""
-    size = model.image_size
-    total = np.zeros((size, size))
-    boxes = np.round(model.patch_pyramid.boxes(size, size)).astype(int)
-    for weight, (top, left, bottom, right) in zip(attention, boxes, strict=True):
-        total[top:bottom, left:right] += weight
-    return np.clip(total, 0, 1)
 
 
 def cell(picture: np.ndarray, caption: str) -> Image.Image:
@@ -65,14 +55,18 @@ def main() -> int:
         ]
     )
     outputs = model.predict(images, verbose=0)
+    size = model.image_size
+    coverage = localization.patch_coverage(model.patch_pyramid, size, size)
+    maps = localization.attention_maps(outputs["attention"], coverage)
     scores = keras.ops.convert_to_numpy(keras.ops.sigmoid(outputs["logits"]))
 
     sheet = Image.new("RGB", ((COPIES + 1) * CELL, len(rows) * (CELL + CAPTION)), "white")
     for line, row in enumerate(rows):
         cells = [cell(images[line], "")]
         for label in np.flatnonzero(test.labels[row] == 1)[:COPIES]:
-            weight = attention_map(model, outputs["attention"][line, label])[..., None]
-            picture = (1 - 0.6 * weight) * images[line] + 0.6 * weight * np.array([255, 0, 0])
+            weight = maps[line, label].repeat(model.patch_size, 0).repeat(model.patch_size, 1)
+            weight = 0.6 * weight[..., None]
+            picture = (1 - weight) * images[line] + weight * np.array([255, 0, 0])
             caption = f"{test.label_names[label]}: {100 * scores[line, label]:.1f}"
             cells.append(cell(picture.astype("uint8"), caption))
         for column, image in enumerate(cells):

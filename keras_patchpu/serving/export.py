@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from keras_patchpu.data import decode_and_resize
 from keras_patchpu.errors import InputError
+from keras_patchpu.localization import patch_coverage
+from keras_patchpu.serving.pictures import OK, decode_pictures
 
 # How many labels of an image are named in the answer.
 TOP_LABELS = 5
@@ -24,16 +25,20 @@ def export(
 ) -> pathlib.Path:
     """Writes `directory/<version>/`, a SavedModel with tag `serve`, whole or not at all.
 
-    Signatures, K being the smaller of 5 and L:
+    Two signatures, `serving_default` from `image_bytes` `(N,)`, JPEG, PNG, GIF or BMP, decoded and
+    resized by the code that evaluation uses, and `serve_images` from `images` `(N, S, S, 3)`
+    float32 in 0..255, give, K being the smaller of 5 and L:
 
-    - `serving_default`: `image_bytes` `(N,)` strings, JPEG or PNG -> `scores` `(N, L)` in 0..1,
-      `labels` `(N, K)` strings, best first, and their `label_scores` `(N, K)`
-    - `serve_images`: `images` `(N, S, S, 3)` float32 in 0..255 -> the same
-
-    Pictures are decoded and resized by the code that evaluation uses.
+    - `scores` `(N, L)` in 0..1
+    - `labels` `(N, K)` strings, best first, and `label_scores` `(N, K)`
+    - `attention_maps` `(N, K, h, w)` of those labels on the finest grid of patches: the sum over
+      the levels, in 0..1
+    - `status` `(N,)` strings: `"ok"`, or what is wrong with the picture, whose other outputs are
+      then 0 and `""`. A broken picture does not fail the others of its batch.
 
     Args:
-        model: with `image_size` S and a dict output with `logits` `(N, L)`.
+        model: with `image_size` S, a `patch_pyramid`, and a dict output with `logits` `(N, L)` and
+            `attention` `(N, L, M)`.
         directory: of the model; made if it is not there.
         label_names: the L names, in the order of the logits.
         version: a positive integer, or None for the next one that is free.
@@ -84,21 +89,31 @@ def next_version(directory: pathlib.Path) -> int:
 def _write(model, path, label_names, resize):
     size = model.image_size
     top_labels = min(TOP_LABELS, len(label_names))
+    coverage = patch_coverage(model.patch_pyramid, size, size)
 
-    def answer(images):
-        scores = tf.sigmoid(model(images, training=False)["logits"])
+    def answer(images, status):
+        outputs = model(images, training=False)
+        good = tf.equal(status, OK)[:, None]
+        scores = tf.where(good, tf.sigmoid(outputs["logits"]), 0.0)
         label_scores, columns = tf.math.top_k(scores, top_labels)
         # A constant, for a lookup table would have to be initialized by the server.
-        labels = tf.gather(tf.constant(label_names), columns)
-        return {"scores": scores, "labels": labels, "label_scores": label_scores}
+        labels = tf.where(good, tf.gather(tf.constant(label_names), columns), "")
+        attention = tf.gather(outputs["attention"], columns, batch_dims=1)
+        maps = tf.tensordot(attention, coverage, axes=1)
+        return {
+            "scores": scores,
+            "labels": labels,
+            "label_scores": label_scores,
+            "attention_maps": tf.where(good[..., None, None], maps, 0.0),
+            "status": status,
+        }
 
     def from_bytes(image_bytes):
-        images = tf.map_fn(
-            lambda encoded: decode_and_resize(encoded, size, resize),
-            image_bytes,
-            fn_output_signature=tf.TensorSpec((size, size, 3), tf.uint8),
-        )
-        return answer(tf.cast(images, tf.float32))
+        images, status = decode_pictures(image_bytes, size, resize)
+        return answer(tf.cast(images, tf.float32), status)
+
+    def from_images(images):
+        return answer(images, tf.fill(tf.shape(images)[:1], OK))
 
     archive = keras.export.ExportArchive()
     archive.track(model)
@@ -106,5 +121,5 @@ def _write(model, path, label_names, resize):
         "serving_default", from_bytes, [tf.TensorSpec((None,), tf.string, name="image_bytes")]
     )
     images_spec = tf.TensorSpec((None, size, size, 3), tf.float32, name="images")
-    archive.add_endpoint("serve_images", answer, [images_spec])
+    archive.add_endpoint("serve_images", from_images, [images_spec])
     archive.write_out(path, verbose=False)

@@ -114,9 +114,7 @@ def test_killed_again_and_again(
     # While a checkpoint is written.
     unfinished = checkpoints / f".unfinished-epoch-{ahead:04d}.keras"
     kill_when(resume, unfinished, random.uniform(0, 0.03))
-    # A checkpoint is written and not in its place; two are there.
-    kill_at(resume, "epoch-0003.keras$", "before")
-    assert whole(checkpoints) == ["epoch-0002.keras"]
+    # A new checkpoint is there, and still the one before.
     kill_at(resume, "epoch-0003.keras$", "after")
     assert whole(checkpoints) == ["epoch-0002.keras", "epoch-0003.keras"]
     # Trained, and neither measured nor exported; measured; in the middle of the export; after it.
@@ -139,8 +137,8 @@ def test_role_resumes_its_estimates(
     finish, kill_at, kill_when, weights_of, train_voc, small_run, assert_same_end, tmp_path
 ):
     finished = finish("--loss", "role")
-    estimates = [name for name in weights_of(finished.out / "model.keras") if "loss_state" in name]
-    assert estimates
+    estimates = weights_of(finished.out / "model.keras")["loss/state/vars/0"]
+    assert estimates.shape == (22, 20)
 
     out, models = tmp_path / "run", tmp_path / "models"
     arguments = small_run(out, models, "--loss", "role")

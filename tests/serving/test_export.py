@@ -1,19 +1,24 @@
 """The SavedModel: it answers as the model does, and is there whole or not at all."""
 
 import io
+import itertools
 import pathlib
 
+import hypothesis
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import strategies
 from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_patchpu import PatchClassifier
 from keras_patchpu.data import decode_and_resize
 from keras_patchpu.errors import InputError
+from keras_patchpu.layers import PatchPyramid
 from keras_patchpu.serving import export
+from keras_patchpu.serving.pictures import NO_PICTURE, TOO_LARGE
 
 SIZE = 64
 NAMES = ("Katze", "Hündin", "牛", "🐎", "naïve label, with a comma", "person", "sheep")
@@ -38,13 +43,20 @@ def trained_like_model():
     return model
 
 
+def zeros(colour):
+    return keras.layers.Dense(5, kernel_initializer="zeros", trainable=False)(colour)
+
+
 def tiny_model(num_labels=3):
     """Another model with logits, which is exported in a second."""
     inputs = keras.Input((SIZE, SIZE, 3))
     colour = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(inputs))
     logits = keras.layers.Dense(num_labels)(colour)
-    model = keras.Model(inputs, {"logits": logits})
+    # As many patches as the pyramid has, 4 and 1, attended to alike.
+    attention = keras.layers.Softmax()(keras.layers.RepeatVector(num_labels)(zeros(colour)))
+    model = keras.Model(inputs, {"logits": logits, "attention": attention})
     model.image_size = SIZE
+    model.patch_pyramid = PatchPyramid(patch_size=32, num_levels=2)
     return model
 
 
@@ -116,14 +128,75 @@ def test_names_and_shapes(exported, signature, num_images):
         "scores": (tf.float32, (num_images, len(NAMES))),
         "labels": (tf.string, (num_images, 5)),
         "label_scores": (tf.float32, (num_images, 5)),
+        "attention_maps": (tf.float32, (num_images, 5, 2, 2)),
+        "status": (tf.string, (num_images,)),
     }
     assert not any(name.endswith("_bytes") for name in shapes)  # TF Serving would base64 them
 
 
-def test_bytes_that_are_no_picture_are_an_error(exported):
+def test_maps_are_those_of_the_labels_named(exported):
+    model, _, loaded = exported
+    pictures = [picture("png", seed) for seed in range(3)]
+    answer = loaded.signatures["serving_default"](image_bytes=tf.constant(pictures))
+    images = np.stack([decode_and_resize(p, SIZE).numpy() for p in pictures])
+    attention = model.predict(images, verbose=0)["attention"]
+    # Level 0 is the 2 by 2 patches themselves, level 1 one patch over all of them.
+    maps = attention[..., :4].reshape(3, len(NAMES), 2, 2) + attention[..., 4:, None]
+    order = np.argsort(-expected_scores(model, pictures), axis=1)[:, :5]
+    expected = np.take_along_axis(maps, order[..., None, None], axis=1)
+    np.testing.assert_allclose(answer["attention_maps"], expected, atol=1e-5)
+
+
+def huge_png():
+    """A few bytes that claim 12,000 by 12,000 pixels."""
+    content = bytearray(picture("png"))
+    content[16:24] = (12000).to_bytes(4, "big") * 2
+    return bytes(content)
+
+
+BROKEN = {
+    b"": NO_PICTURE,
+    b"no picture": NO_PICTURE,
+    b"\xff\xd8": NO_PICTURE,
+    b"\xff\xd8" + b"x" * 60: NO_PICTURE,
+    picture("jpeg")[:-20]: NO_PICTURE,
+    picture("png")[:-20]: NO_PICTURE,
+    huge_png(): TOO_LARGE,
+}
+
+
+def test_a_broken_picture_does_not_fail_its_neighbours(exported):
+    model, _, loaded = exported
+    good = [picture("jpeg"), picture("png", 1), picture("gif", 2), picture("bmp", 3)]
+    batch = [content for pair in itertools.zip_longest(BROKEN, good) for content in pair if content]
+    batch = [b"", *batch]
+    answer = loaded.signatures["serving_default"](image_bytes=tf.constant(batch))
+    status = [text.decode() for text in answer["status"].numpy()]
+    assert status == [BROKEN.get(content, "ok") for content in batch]
+
+    is_good = np.array(status) == "ok"
+    expected = expected_scores(model, good)
+    np.testing.assert_allclose(answer["scores"].numpy()[is_good], expected, atol=1e-6)
+    for name in ("scores", "label_scores", "attention_maps"):
+        assert not answer[name].numpy()[~is_good].any()
+    assert set(answer["labels"].numpy()[~is_good].ravel()) == {b""}
+
+
+@hypothesis.settings(deadline=None, max_examples=150)
+@hypothesis.given(strategies.data())
+def test_any_bytes_are_answered(exported, data):
     _, _, loaded = exported
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        loaded.signatures["serving_default"](image_bytes=tf.constant([b"no picture"]))
+    start = data.draw(strategies.sampled_from([b"", picture("jpeg"), picture("png")]))
+    content = bytearray(start + data.draw(strategies.binary(max_size=80)))
+    for _ in range(data.draw(strategies.integers(0, 4))):
+        if content:
+            place = data.draw(strategies.integers(0, len(content) - 1))
+            content[place] = data.draw(strategies.integers(0, 255))
+    content = bytes(content[: data.draw(strategies.integers(0, len(content)))])
+    pictures = tf.constant([content, picture("png")])
+    answer = loaded.signatures["serving_default"](image_bytes=pictures)
+    assert answer["status"][0] in (b"ok", NO_PICTURE.encode(), TOO_LARGE.encode())
+    assert answer["status"][1] == b"ok"
 
 
 def test_core_ops_and_no_tables(exported):
