@@ -5,7 +5,6 @@ python recipes/evaluate.py runs/digits-wn-0 --data digits
 """
 
 import argparse
-import dataclasses
 import json
 import sys
 
@@ -32,12 +31,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def measure(options: argparse.Namespace) -> training.Evaluation:
     directory = training.RunDirectory(options.run)
-    config = directory.read_json("config.json")
-    fields = [field.name for field in dataclasses.fields(training.Recipe)]
-    for name in (*fields, "data", "seed", "label_names"):
-        if name not in config:
-            raise InputError(f"{options.run}/config.json is not that of a training run: no {name}")
-    recipe = training.Recipe(**{name: config[name] for name in fields})
+    recipe, config = training.read_config(directory)
     model = training.load_model(directory.model_path)
     _, test = data.read_source(options.data, config["seed"])
     if list(test.label_names) != config["label_names"]:

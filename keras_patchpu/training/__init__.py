@@ -3,7 +3,7 @@
 from keras_patchpu.training.evaluation import Evaluation, evaluate
 from keras_patchpu.training.recipe import RECIPES, Recipe, make_optimizer
 from keras_patchpu.training.run_directory import RunDirectory, load_model
-from keras_patchpu.training.trainer import Run, load_or_check, make_model, train
+from keras_patchpu.training.trainer import Run, load_or_check, make_model, read_config, train
 
 __all__ = [
     "RECIPES",
@@ -16,5 +16,6 @@ __all__ = [
     "load_or_check",
     "make_model",
     "make_optimizer",
+    "read_config",
     "train",
 ]

@@ -117,9 +117,15 @@ def _tensorboard_writer(path):
     writer = tf.summary.create_file_writer(str(path))
 
     def write(row, epoch):
-        with writer.as_default(step=epoch):
-            for name in ("loss", "test_map", "images_per_second"):
-                tf.summary.scalar(name, float(row[name]))
-        writer.flush()
+        try:
+            with writer.as_default(step=epoch):
+                for name in ("loss", "test_map", "images_per_second"):
+                    tf.summary.scalar(name, float(row[name]))
+            writer.flush()
+        except tf.errors.OpError as error:
+            reason = error.message.strip().split("\n")[0]
+            raise InputError(
+                f"{path} cannot be written ({reason}): see to the disk, then go on with --resume"
+            ) from error
 
     return write

@@ -88,7 +88,7 @@ class RunDirectory:
 
     def _check_same(self, config):
         before = self.read_json("config.json")
-        for name in sorted(before.keys() | config.keys()):
+        for name in before | config:
             if before.get(name) != config.get(name):
                 raise InputError(
                     f"{self.path} was started with {name} {before.get(name)}, not "

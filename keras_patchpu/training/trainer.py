@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_patchpu import losses
 from keras_patchpu.data import Examples, load_images, training_batches
+from keras_patchpu.errors import InputError
 from keras_patchpu.models import PatchClassifier
 from keras_patchpu.serving import export, next_version
 from keras_patchpu.training.callbacks import EndOfEpoch, Progress
@@ -56,6 +57,22 @@ class Run:
             **dataclasses.asdict(self.recipe),
             "label_names": list(self.train.label_names),
         }
+
+
+def read_config(directory: RunDirectory) -> tuple[Recipe, dict]:
+    """The recipe of a run, and all of its `Run.config`.
+
+    Raises:
+        InputError: the directory holds no run.
+    """
+    config = directory.read_json("config.json")
+    fields = [field.name for field in dataclasses.fields(Recipe)]
+    for name in (*fields, "data", "seed", "label_names"):
+        if name not in config:
+            raise InputError(
+                f"{directory.path / 'config.json'} is not that of a training run: no {name}"
+            )
+    return Recipe(**{name: config[name] for name in fields}), config
 
 
 def train(run: Run, out: str, resume: bool, saved_models: str) -> tuple[Evaluation, pathlib.Path]:

@@ -49,17 +49,22 @@ def evaluate_recipe():
 
 
 @pytest.fixture(scope="session")
-def recipe_file():
-    """The path of `recipes/train_voc.py`."""
-    return ROOT / "recipes" / "train_voc.py"
+def export_recipe():
+    """The module `recipes/export.py`."""
+    return _import_recipe("export")
 
 
 @pytest.fixture(scope="session")
-def start_process(recipe_file):
-    """Starts `recipes/train_voc.py`, or Python code in its place, as a process of its own."""
+def start_process():
+    """Starts a recipe as a process of its own.
 
-    def start(arguments, cwd, code=None, **environment):
-        script = [recipe_file] if code is None else ["-c", code]
+    With `code`, that is run in its place; its first argument is the path of the recipe.
+    """
+
+    def start(arguments, cwd, recipe="train_voc.py", code=None, **environment):
+        script = [ROOT / "recipes" / recipe]
+        if code is not None:
+            script = ["-c", code, *script]
         # The level of log messages is left to the recipe.
         inherited = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
         return subprocess.Popen(

@@ -35,7 +35,7 @@ def test_no_data_at_hand(start_process, tmp_path):
     assert "VOCdevkit, data/VOCdevkit, ~/VOCdevkit" in lines[0]
     assert "--data /path/to/VOCdevkit" in lines[1]
     assert "--data digits" in lines[2]
-    assert list(tmp_path.iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} <= {".keras"}  # Keras's own, in the home
 
 
 def test_data_in_the_first_place_looked_at(train_voc, make_voc, tmp_path, monkeypatch):
@@ -51,14 +51,13 @@ def edit(file, before, after):
     file.write_text(text.replace(before, after, 1))
 
 
-def cut_off(file):
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+def cut_off(file, kept=0.5):
+    file.write_bytes(file.read_bytes()[: int(kept * file.stat().st_size)])
 
 
 ANNOTATION = "Annotations/2008_000001.xml"
 PICTURE = "JPEGImages/2008_000001.jpg"
 BAD_DATA = {
-    "missing folder": (shutil.rmtree, "", "no such folder"),
     "no annotations": (shutil.rmtree, "Annotations", "Annotations"),
     "unknown class": (lambda f: edit(f, "<name>dog", "<name>dragon"), ANNOTATION, "dragon"),
     "cut off XML": (cut_off, ANNOTATION, "2008_000001.xml"),
@@ -67,7 +66,7 @@ BAD_DATA = {
     "not an image": (lambda f: f.write_text("dear diary"), PICTURE, "2008_000001.jpg"),
     "empty image": (lambda f: f.write_bytes(b""), PICTURE, "2008_000001.jpg"),
     "cut off JPEG": (cut_off, PICTURE, "2008_000001.jpg"),
-    "cut off test JPEG": (cut_off, "JPEGImages/2008_000004.jpg", "2008_000004.jpg"),
+    "cut off test JPEG": (lambda f: cut_off(f, 0.9), "JPEGImages/2008_000004.jpg", "000004.jpg"),
     "empty list": (lambda f: f.write_text(""), "ImageSets/Main/train.txt", "train.txt"),
     "no list": (lambda f: f.unlink(), "ImageSets/Main/val.txt", "val.txt"),
 }
@@ -83,9 +82,24 @@ def test_bad_data(one_line, make_voc, small_run, tmp_path, case):
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def test_an_empty_folder(one_line, small_run, tmp_path):
-    (tmp_path / "data").mkdir()
-    assert "data" in one_line(small_run(tmp_path / "a", tmp_path / "b", data=tmp_path / "data"))
+@pytest.mark.parametrize("kept", [0.02, 0.3], ids="{:.0%}".format)
+def test_a_jpeg_without_its_header(train_voc, make_voc, small_run, tmp_path, capfd, kept):
+    devkit = make_voc(tmp_path / "data", num_train=3, num_val=2)
+    cut_off(devkit / "VOC2012" / PICTURE, kept)
+    assert train_voc.main(small_run(tmp_path / "a", tmp_path / "b", data=devkit)) == 2
+    # Before it libjpeg may have printed a line of its own.
+    assert "2008_000001.jpg" in capfd.readouterr().err.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["empty", "missing"])
+def test_a_folder_without_data(one_line, small_run, tmp_path, there):
+    if there:
+        (tmp_path / "data").mkdir()
+    message = one_line(small_run(tmp_path / "a", tmp_path / "b", data=tmp_path / "data"))
+    assert f"{tmp_path}/data" in message
+    assert ("not a VOC folder" if there else "no such folder") in message
+    assert not (tmp_path / "a").exists()
 
 
 def test_images_without_any_label(one_line, make_voc, small_run, tmp_path):
@@ -204,7 +218,7 @@ def test_a_full_disk_while_training(
 
 
 @pytest.mark.parametrize(
-    ("limit", "missing"), [(1_000_000, "model.keras"), (500_000, "saved_model"), (300, "config")]
+    ("limit", "missing"), [(1_000_000, "model.keras"), (500_000, "saved_model")]
 )
 def test_a_full_disk_after_training(
     one_line, finished, small_run, files_of_at_most, tmp_path, limit, missing
@@ -247,8 +261,7 @@ def test_a_disk_that_is_really_full(
     arguments = small_run(place / "run", place / "models")
     assert "No space left" in one_line(arguments)
     (place / "filler").unlink()
-    sizes = (3000, 6000, 12_000)  # not a checkpoint; not two; not the model and its export
-    for kilobytes in sizes:
+    for kilobytes in (4000, 6500):  # not two checkpoints; not the model and its export
         small_disk(kilobytes)
         message = one_line([*arguments, "--resume"])
         assert str(place) in message and "No space left" in message

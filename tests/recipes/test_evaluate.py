@@ -40,14 +40,8 @@ def test_the_same_numbers(evaluate_recipe, finished, voc, capfd):
 
 
 @pytest.mark.slow
-def test_as_a_process(start_process, recipe_file, finished, voc, tmp_path):
-    code = (
-        "import runpy, sys; sys.path.insert(0, sys.argv[1]); "
-        "runpy.run_path(sys.argv.pop(2), run_name='__main__')"
-    )
-    script = recipe_file.with_name("evaluate.py")
-    arguments = [script.parent, script, finished.out, "--data", voc]
-    process = start_process([str(argument) for argument in arguments], tmp_path, code=code)
+def test_as_a_process(start_process, finished, voc, tmp_path):
+    process = start_process([finished.out, "--data", voc], tmp_path, recipe="evaluate.py")
     printed, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, "")
     assert printed == table_of(finished)

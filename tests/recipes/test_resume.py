@@ -10,8 +10,8 @@ import pytest
 # Kills the process at an exact moment: where the file of that name takes its place, or after.
 KILL_AT = """
 import os, re, runpy, signal, sys
-pattern, moment, script = sys.argv[1:4]
-del sys.argv[:3]
+script, pattern, moment = sys.argv[1:4]
+sys.argv = [script, *sys.argv[4:]]
 replace = os.replace
 
 def replace_and_die(source, target):
@@ -28,12 +28,11 @@ runpy.run_path(script, run_name="__main__")
 
 
 @pytest.fixture
-def kill_at(start_process, recipe_file, tmp_path):
+def kill_at(start_process, tmp_path):
     """Runs the recipe until the file that a pattern matches is to be replaced, or has been."""
 
     def run(arguments, pattern, moment):
-        place = [pattern, moment, recipe_file]
-        process = start_process([*map(str, place), *arguments], tmp_path, code=KILL_AT)
+        process = start_process([pattern, moment, *arguments], tmp_path, code=KILL_AT)
         _, errors = process.communicate(timeout=240)
         assert process.returncode == -signal.SIGKILL, errors
         assert errors == ""
