@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("runs", nargs="+", type=pathlib.Path, help="run directories")
     parser.add_argument("--out", required=True, type=pathlib.Path, help="JSON file to write")
     options = parser.parse_args()
-    runs = {path.name: read_run(path) for path in options.runs}
+    runs = {path.name: read_run(path) for path in options.runs if path.is_dir()}
     machine = f"{platform.machine()}, Python {platform.python_version()}"
     content = {"command": " ".join(sys.argv), "machine": machine, "runs": runs}
     options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
