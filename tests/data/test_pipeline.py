@@ -1,5 +1,6 @@
 import dataclasses
 import io
+import sys
 
 import keras
 import numpy as np
@@ -214,12 +215,15 @@ def test_load_images_equals_decoding_each_file(tmp_path, make_voc, resize):
     np.testing.assert_array_equal(np.concatenate([images for images, _ in batches]), loaded)
 
 
-def test_load_images_shows_its_progress_on_stderr_only_when_asked(capsys):
-    assert load_images(make_examples(), SIZE, keep=False, progress=False) is None
-    assert capsys.readouterr() == ("", "")
-    load_images(make_examples(), SIZE)
+@pytest.mark.parametrize(("terminal", "asked"), [(True, True), (True, False), (False, True)])
+def test_load_images_shows_its_progress_on_a_terminal_when_asked(
+    capsys, monkeypatch, terminal, asked
+):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    assert load_images(make_examples(), SIZE, keep=False, progress=asked) is None
     captured = capsys.readouterr()
-    assert "reading images" in captured.err and captured.out == ""
+    assert captured.out == ""
+    assert ("reading images" in captured.err) == (terminal and asked)
 
 
 def message_of(examples, keep=True):
