@@ -132,19 +132,6 @@ def test_a_finished_run_is_resumed_to_the_same_end(
     assert table in printed and f"{tmp_path}/models/run/1" in printed
 
 
-def test_the_saved_model_of_another_run_stays(train_voc, finished, small_run, tmp_path):
-    shutil.copytree(finished.out, tmp_path / "run")
-    (tmp_path / "run" / "metrics.json").unlink()  # the run has not come to its export
-    other = tmp_path / "models" / "run" / "1"
-    other.mkdir(parents=True)
-    (other / "saved_model.pb").write_bytes(b"of another run")
-    assert train_voc.main(small_run(tmp_path / "run", tmp_path / "models", "--resume")) == 0
-    assert (other / "saved_model.pb").read_bytes() == b"of another run"
-    assert sorted(path.name for path in other.parent.iterdir()) == ["1", "2"]
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert metrics["saved_model"] == str(tmp_path / "models" / "run" / "2")
-
-
 @pytest.mark.parametrize("loss", ["bce", "an", "epr", "role"])
 def test_every_loss_starts(train_voc, small_run, loss, tmp_path):
     options = train_voc.parse_arguments(small_run(tmp_path / "a", tmp_path, "--loss", loss))
