@@ -287,6 +287,7 @@ def test_a_disk_that_is_really_full(
     assert_same_end(finished.out, place / "run")
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number(one_line, small_run, tmp_path, monkeypatch):
     diverging = dataclasses.replace(training.RECIPES["small"], learning_rate=1e30)
     monkeypatch.setitem(training.RECIPES, "small", diverging)
