@@ -107,7 +107,7 @@ def test_killed_again_and_again(
     kill_at(small_run(out, models), "config.json$", "before")
     assert whole(out) == []
     # At any moment of the start and of the first epoch.
-    kill_when(resume, out / "config.json", random.uniform(0, 20))
+    kill_when(resume, out / "config.json", random.uniform(0, 3))
     # The history has an epoch that no checkpoint has.
     kill_at(resume, "history.csv$", "after")
     ahead = len((out / "history.csv").read_text().splitlines()) - 1
@@ -149,7 +149,7 @@ def test_role_resumes_its_estimates(
 
     out, models = tmp_path / "run", tmp_path / "models"
     arguments = small_run(out, models, "--loss", "role")
-    kill_when(arguments, out / "checkpoints" / "epoch-0001.keras", random.uniform(0, 0.5))
+    kill_when(arguments, out / "checkpoints" / "epoch-0001.keras", random.uniform(0, 0.1))
     kill_at([*arguments, "--resume"], "epoch-0003.keras$", "before")
     # The rest is read from the files, as where the pictures do not fit into memory.
     monkeypatch.setattr(trainer, "CACHE_BYTES", 0)
