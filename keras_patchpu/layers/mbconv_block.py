@@ -51,8 +51,8 @@ class MBConvBlock(keras.layers.Layer):
         self.depthwise_conv = keras.layers.DepthwiseConv2D(
             self.kernel_size,
             strides=self.strides,
-            # Equal to "same" on even sizes, and to keras.applications on odd ones too.
-            padding="valid" if self.strides == 2 else "same",
+            # The zeros that keras.applications puts around strided convolutions, on any size.
+            padding="same",
             use_bias=False,
             depthwise_initializer=keras.initializers.VarianceScaling(1.0),
             dtype=self.dtype_policy,
@@ -70,11 +70,7 @@ class MBConvBlock(keras.layers.Layer):
             self.expand_conv.build(shape)
             shape = (*shape[:-1], expanded)
             self.expand_norm.build(shape)
-        if self.strides == 2:
-            padded = (size + sum(self._padding(size)) for size in shape[1:3])
-            self.depthwise_conv.build((shape[0], *padded, expanded))
-        else:
-            self.depthwise_conv.build(shape)
+        self.depthwise_conv.build(shape)
         self.depthwise_norm.build(shape)
         pooled_shape = (shape[0], 1, 1, expanded)
         self.squeeze.build(pooled_shape)
@@ -86,17 +82,10 @@ class MBConvBlock(keras.layers.Layer):
         x = inputs
         if self.expand_ratio != 1:
             x = ops.swish(self.expand_norm(self.expand_conv(x), training=training))
-        if self.strides == 2:
-            x = ops.pad(x, [(0, 0), *map(self._padding, x.shape[1:3]), (0, 0)])
         x = ops.swish(self.depthwise_norm(self.depthwise_conv(x), training=training))
         x = x * self.excite(self.squeeze(ops.mean(x, axis=(1, 2), keepdims=True)))
         x = self.project_norm(self.project_conv(x), training=training)
         return x + inputs if self.adds_input else x
-
-    def _padding(self, size):
-        """Zeros before and after an axis of `size`, so that stride 2 gives ceil(size / 2)."""
-        after = self.kernel_size // 2
-        return (after - (1 - size % 2), after)
 
     def _conv(self, filters, name, activation=None, use_bias=False):
         return keras.layers.Conv2D(

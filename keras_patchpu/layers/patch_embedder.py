@@ -48,7 +48,7 @@ class PatchEmbedder(keras.layers.Layer):
             32,
             3,
             strides=2,
-            padding="valid",
+            padding="same",
             use_bias=False,
             kernel_initializer=initializer,
             dtype=policy,
@@ -74,10 +74,7 @@ class PatchEmbedder(keras.layers.Layer):
 
     def features(self, patches, training=False):
         """Steps 1 to 3: `(N, P, P, 3)` -> `(N, P / 8, P / 8, 40)`."""
-        height, width = patches.shape[1:3]
         x = self.rescaling(patches)
-        # TensorFlow's "same" padding of a strided 3x3, on every backend.
-        x = ops.pad(x, [(0, 0), (height % 2, 1), (width % 2, 1), (0, 0)])
         x = ops.swish(self.stem_norm(self.stem_conv(x), training=training))
         for block in self.blocks:
             x = block(x, training=training)

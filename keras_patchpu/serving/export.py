@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_patchpu.errors import InputError
 from keras_patchpu.localization import patch_coverage
+from keras_patchpu.serving.inference import inference_function
 from keras_patchpu.serving.pictures import OK, decode_pictures
 
 # How many labels of an image are named in the answer.
@@ -90,9 +91,10 @@ def _write(model, path, label_names, resize):
     size = model.image_size
     top_labels = min(TOP_LABELS, len(label_names))
     coverage = patch_coverage(model.patch_pyramid, size, size)
+    infer, layers = inference_function(model)
 
     def answer(images, status):
-        outputs = model(images, training=False)
+        outputs = infer(images)
         good = tf.equal(status, OK)[:, None]
         scores = tf.where(good, tf.sigmoid(outputs["logits"]), 0.0)
         label_scores, columns = tf.math.top_k(scores, top_labels)
@@ -116,7 +118,8 @@ def _write(model, path, label_names, resize):
         return answer(images, tf.fill(tf.shape(images)[:1], OK))
 
     archive = keras.export.ExportArchive()
-    archive.track(model)
+    for layer in layers:
+        archive.track(layer)
     archive.add_endpoint(
         "serving_default", from_bytes, [tf.TensorSpec((None,), tf.string, name="image_bytes")]
     )
