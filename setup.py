@@ -16,8 +16,10 @@ setuptools.setup(
         # MultiOptimizer, which gives ROLE's estimates their learning rate, came with Keras 3.15.
         "keras>=3.15,<4",
         "tensorflow>=2.21,<3",
+        "grpcio>=1.60",
         "numpy>=1.26",
-        "pillow>=10",
+        "pillow>=10.1",
+        "requests>=2.31",
         "scikit-learn>=1.4",
         "tqdm>=4.66",
     ],
@@ -26,7 +28,10 @@ setuptools.setup(
         "cuda": ["tensorflow[and-cuda]>=2.21,<3"],
         # TFDS 4.9 needs importlib_resources, which it names for old Pythons only.
         "data": ["tensorflow-datasets>=4.9.10", "importlib_resources"],
+        # The formats of TF Serving: warm-up requests, and the client's gRPC.
         "serving": ["tensorflow-serving-api>=2.20"],
+        # What benchmarks/serving.py compares with.
+        "benchmarks": ["openvino>=2026.4", "torch>=2.13"],
         "test": [
             "hypothesis>=6.100",
             "importlib_resources",
@@ -34,6 +39,7 @@ setuptools.setup(
             "ruff>=0.6",
             "tensorboard>=2.20",
             "tensorflow-datasets>=4.9.10",
+            "tensorflow-serving-api>=2.20",
         ],
     },
 )

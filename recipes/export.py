@@ -3,6 +3,7 @@
     python recipes/export.py runs/voc2012-wn-0
 
 TF Serving watches saved_models/<name of the run> and takes up a new version when it appears.
+Prints where the version is and, on standard error, how to serve and to ask it.
 """
 
 import argparse
@@ -40,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"export: {error}", file=sys.stderr)
         return 2
     print(target)
+    print(serving.how_to_serve(folder), file=sys.stderr)
     return 0
 
 

@@ -27,7 +27,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_patchpu import data, losses, training
+from keras_patchpu import data, losses, serving, training
 from keras_patchpu.errors import InputError
 
 
@@ -141,6 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.data:
         again += ["--data", shlex.quote(options.data)]
     print(f"run       {out}\nserve     {exported}\nevaluate  {' '.join(again)}")
+    print(serving.how_to_serve(exported.parent))
     return 0
 
 

@@ -12,6 +12,8 @@ from keras_patchpu.errors import InputError
 from keras_patchpu.localization import patch_coverage
 from keras_patchpu.serving.inference import inference_function
 from keras_patchpu.serving.pictures import OK, decode_pictures
+from keras_patchpu.serving.server_files import write_server_files
+from keras_patchpu.serving.warm_up import write_warm_up
 
 # How many labels of an image are named in the answer.
 TOP_LABELS = 5
@@ -25,6 +27,8 @@ def export(
     resize: str = "stretch",
 ) -> pathlib.Path:
     """Writes `directory/<version>/`, a SavedModel with tag `serve`, whole or not at all.
+
+    It has warm-up requests in it, and `models.config` and `batching.txt` for the server beside it.
 
     Two signatures, `serving_default` from `image_bytes` `(N,)`, JPEG, PNG, GIF or BMP, decoded and
     resized by the code that evaluation uses, and `serve_images` from `images` `(N, S, S, 3)`
@@ -50,7 +54,7 @@ def export(
 
     Raises:
         ValueError: if the number of names is not that of the model's labels.
-        InputError: if the version exists or cannot be written, as on a full disk.
+        InputError: if the version exists, or something cannot be written, as on a full disk.
     """
     num_labels = model.output["logits"].shape[-1]
     if len(label_names) != num_labels:
@@ -71,7 +75,9 @@ def export(
     try:
         directory.mkdir(parents=True, exist_ok=True)
         _write(model, unfinished, list(label_names), resize)
+        write_warm_up(unfinished, directory.resolve().name, model.image_size)
         os.replace(unfinished, target)
+        write_server_files(directory)
     except (OSError, tf.errors.OpError) as error:
         reason = str(error).strip().split("\n")[0]
         raise InputError(f"{target} cannot be written ({reason}): see to the disk") from error

@@ -9,8 +9,10 @@ def test_the_next_version(export_recipe, finished, tmp_path, capsys):
     for version in ("1", "2"):
         arguments = [str(finished.out), "--saved-models", str(tmp_path)]
         assert export_recipe.main(arguments) == 0
-        assert capsys.readouterr().out.strip() == str(folder / version)
-    assert sorted(path.name for path in folder.iterdir()) == ["1", "2"]
+        printed = capsys.readouterr()
+        assert printed.out.strip() == str(folder / version)
+        assert "docker run" in printed.err and "recipes/query.py" in printed.err
+    assert sorted(path.name for path in folder.glob("[0-9]*")) == ["1", "2"]
     answers = [
         tf.saved_model.load(str(path)).signatures["serve_images"](
             images=tf.reshape(tf.range(2 * 64 * 64 * 3, dtype=tf.float32) % 256, (2, 64, 64, 3))

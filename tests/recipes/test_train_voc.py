@@ -39,12 +39,14 @@ def test_it_prints_a_line_an_epoch(finished):
 
 def test_it_ends_with_the_table_and_what_to_do_next(finished, voc):
     lines = finished.printed.splitlines()
-    assert [line.split()[0] for line in lines[-24:-3]] == [*data.VOC_LABELS, "mAP"]
-    assert lines[-3:] == [
+    assert [line.split()[0] for line in lines[-26:-5]] == [*data.VOC_LABELS, "mAP"]
+    assert lines[-5:-2] == [
         f"run       {finished.out}",
         f"serve     {finished.saved_models}/run/1",
         f"evaluate  python recipes/evaluate.py {finished.out} --data {voc}",
     ]
+    assert lines[-2].startswith("server    docker run ")
+    assert lines[-1].startswith("ask       python recipes/query.py PICTURE --url http://")
 
 
 def test_it_leaves_a_run_directory(finished):

@@ -22,6 +22,7 @@ from keras_patchpu.serving.pictures import NO_PICTURE, TOO_LARGE
 
 SIZE = 64
 NAMES = ("Katze", "Hündin", "牛", "🐎", "naïve label, with a comma", "person", "sheep")
+SERVER_FILES = ("batching.txt", "models.config")
 
 
 def picture(kind, seed=0, size=(90, 50)):
@@ -216,7 +217,7 @@ def test_core_ops_and_no_tables(exported):
 def test_it_goes_where_it_was_told(exported):
     _, path, _ = exported
     assert path.parts[-3:] == ("a", "b", "1")
-    assert [p.name for p in path.parent.iterdir()] == ["1"]
+    assert names_in(path.parent) == ["1", *SERVER_FILES]
 
 
 def test_fewer_labels_than_are_named_at_most(tmp_path):
@@ -251,6 +252,10 @@ def test_a_trained_model_is_exported_as_it_is(tmp_path):
     np.testing.assert_allclose(answer["scores"], expected_scores(model, pictures), atol=1e-6)
 
 
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 def content_of(folder):
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
@@ -274,7 +279,7 @@ def test_no_version_is_the_next_one(tmp_path):
         (tmp_path / name).mkdir()
     assert export(model, tmp_path, NAMES[:3], version=None) == tmp_path / "11"
     assert export(model, tmp_path / "new", NAMES[:3], version=None) == tmp_path / "new" / "1"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["10", "11", "2", "best", "new"]
+    assert names_in(tmp_path) == ["10", "11", "2", "batching.txt", "best", "models.config", "new"]
 
 
 @pytest.mark.parametrize("names", [(), NAMES[:2], NAMES[:4]], ids=len)
@@ -289,7 +294,7 @@ def test_what_a_killed_process_left_does_no_harm(tmp_path):
     left.mkdir(parents=True)
     (left / "variables.index").write_bytes(b"x")
     export(tiny_model(), tmp_path, NAMES[:3])
-    assert [p.name for p in tmp_path.iterdir()] == ["1"]
+    assert names_in(tmp_path) == ["1", *SERVER_FILES]
     tf.saved_model.load(str(tmp_path / "1"))
 
 
