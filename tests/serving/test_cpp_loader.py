@@ -9,6 +9,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import sklearn.datasets
 import tensorflow as tf
 from PIL import Image
 
@@ -34,7 +35,10 @@ def saved_model(tmp_path_factory):
 
 
 def test_equal_to_python_bit_for_bit(saved_model, tmp_path):
-    pictures = [picture("jpeg", 0, (50, 90)), b"no picture", picture("png", 1, (70, 33))]
+    folder = pathlib.Path(sklearn.datasets.__file__).parent / "images"
+    photographs = [path.read_bytes() for path in sorted(folder.glob("*.jpg"))]
+    assert len(photographs) == 2
+    pictures = [*photographs, b"no picture", picture("png", 1, (70, 33))]
     signature = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
     expected = signature(image_bytes=tf.constant(pictures))
 
