@@ -6,7 +6,7 @@
 Every contender has a process of its own and all cores. They take turns call by call, so that what
 else the machine does meets all of them alike; reported are medians and 99th percentiles over the
 calls, the peak memory of the process up to that batch size, and the largest difference from the
-scores of `model.predict`.
+scores of `model.predict`. A contender that is killed for its memory has null for that batch size.
 """
 
 import argparse
@@ -94,22 +94,20 @@ class Contender:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self.scores = np.array(self.answer()["scores"])
-
-    def answer(self):
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit("serving: a contender failed; what it said is above")
-        return json.loads(line)
+        self.scores = np.array(json.loads(self.process.stdout.readline())["scores"])
 
     def run(self, batch):
-        self.process.stdin.write(f"{batch}\n")
-        self.process.stdin.flush()
-        return self.answer()
+        """Seconds and peak memory of one call, or None if the process has ended."""
+        try:
+            self.process.stdin.write(f"{batch}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return None
+        line = self.process.stdout.readline()
+        return json.loads(line) if line else None
 
     def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.communicate()
 
 
 def measure(contenders):
@@ -120,10 +118,16 @@ def measure(contenders):
         for call in range(-1, calls):  # the first of a batch size compiles, and is not counted
             for name, contender in contenders.items():
                 answer = contender.run(batch)
+                if answer is None:  # killed, since the machine has no more memory
+                    seconds[name].clear()
+                    continue
                 if call >= 0:
                     seconds[name].append(answer["seconds"])
                 results[name][batch] = {"peak_mb": round(answer["megabytes"])}
         for name, values in seconds.items():
+            if not values:
+                results[name][batch] = None
+                continue
             median = float(np.median(values))
             results[name][batch] |= {
                 "images_per_second": round(batch / median, 2),
@@ -138,6 +142,9 @@ def report(results, batch):
     lines = [f"batch {batch:<16} images/s    p50 ms    p99 ms   peak MB"]
     for name, by_batch in results.items():
         row = by_batch[batch]
+        if row is None:
+            lines.append(f"{name:<22}   out of memory")
+            continue
         lines.append(
             f"{name:<22} {row['images_per_second']:8.1f}  {row['p50_ms']:8.0f}  "
             f"{row['p99_ms']:8.0f}  {row['peak_mb']:8}"

@@ -103,7 +103,9 @@ def openvino(precision):
 
         def run(images):
             if len(images) not in requests:
-                converted = openvino.convert_model(model, example_input=torch.from_numpy(images))
+                requests.clear()  # that of another batch size keeps gigabytes
+                example = torch.from_numpy(images[:1])
+                converted = openvino.convert_model(model, example_input=example)
                 converted.reshape(list(images.shape))
                 compiled = core.compile_model(converted, "CPU", options)
                 requests[len(images)] = compiled.create_infer_request()
