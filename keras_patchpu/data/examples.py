@@ -21,7 +21,7 @@ class Examples:
         labels: float32 `(N, L)` truth: 1 present, 0 absent, -1 unknown (to be ignored in
             evaluation).
         boxes: for each image a float32 `(num_boxes, 4)` array of `ymin, xmin, ymax, xmax` as
-            fractions of the picture's height and width.
+            fractions of the picture's height and width; empty where the data set has no boxes.
         box_labels: for each image an int `(num_boxes,)` array, the column of each box.
         box_difficult: for each image a bool `(num_boxes,)` array, true for VOC's difficult objects.
     """
@@ -32,9 +32,18 @@ class Examples:
     keys: tuple[str, ...]
     images: Sequence[str] | Sequence[bytes]
     labels: np.ndarray
-    boxes: Sequence[np.ndarray]
-    box_labels: Sequence[np.ndarray]
-    box_difficult: Sequence[np.ndarray]
+    boxes: Sequence[np.ndarray] = ()
+    box_labels: Sequence[np.ndarray] = ()
+    box_difficult: Sequence[np.ndarray] = ()
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def select(self, rows: Sequence[int]) -> "Examples":
+        """The images of these rows, in their order."""
+        kept = {}
+        for name in ("images", "boxes", "box_labels", "box_difficult"):
+            values = getattr(self, name)
+            kept[name] = [values[row] for row in rows] if len(values) else values
+        keys = tuple(self.keys[row] for row in rows)
+        return dataclasses.replace(self, keys=keys, labels=self.labels[rows], **kept)

@@ -1,6 +1,5 @@
 """From `Examples` to batches: decode, shuffle by seed and epoch, batch, prefetch."""
 
-import dataclasses
 import functools
 
 import numpy as np
@@ -25,10 +24,7 @@ def drop_unlabelled(examples: Examples) -> Examples:
         raise InputError(
             f"{examples.name} {examples.split}: no image has a positive label: choose another split"
         )
-    per_image = ("images", "boxes", "box_labels", "box_difficult")
-    kept = {name: [getattr(examples, name)[row] for row in rows] for name in per_image}
-    keys = tuple(examples.keys[row] for row in rows)
-    return dataclasses.replace(examples, keys=keys, labels=examples.labels[rows], **kept)
+    return examples.select(rows)
 
 
 def elements(

@@ -8,8 +8,8 @@ import tensorflow as tf
 from keras_patchpu.models import PatchClassifier
 from keras_patchpu.serving.folded_embedder import FoldedEmbedder
 
-# Pixels of the patches embedded together: 65 patches of 64 x 64. What lies between the layers is
-# then 150 MB at most however large the batch, and no slower for it (benchmarks/serving.py).
+# Pixels of the patches embedded together: 65 patches of 64 x 64. What lies between the layers then
+# takes no more memory for a larger batch, and the speed is the same.
 CHUNK_PIXELS = 65 * 64 * 64
 
 
