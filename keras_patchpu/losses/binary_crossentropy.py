@@ -49,4 +49,6 @@ class AssumeNegative(MultiLabelLoss):
         super().__init__(name=name, **kwargs)
 
     def call(self, y_true, y_pred):
-        return binary_crossentropy(self.targets(y_true), y_pred["logits"])
+        # Known negatives, -1, are what the others are taken for; in a truth -1 is unknown.
+        observed = ops.maximum(self.targets(y_true), 0)
+        return binary_crossentropy(observed, y_pred["logits"])

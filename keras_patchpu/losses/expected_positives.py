@@ -23,12 +23,14 @@ def expected_positives_penalty(logits, expected_positives):
 def expected_positive_regularization(observed, logits, expected_positives):
     """`1/L sum_l z_l nl(p_l) + ((mean_n sum_l p_nl) - k)^2 / L^2`, L_EPR.
 
+    Known negatives add their `nl(1 - p_l)` to the sum.
+
     As in the authors' code the positive term is a mean over labels, for that is what fixes its
     weight against the penalty, and the penalty is added to every image, so that the mean over
     the batch counts it once. Their `-log(p + 1e-5)` is exact here, from logits.
 
     Args:
-        observed: `(B, L)` observed positives, 1 or 0.
+        observed: `(B, L)`: 1 observed positive, 0 unobserved, -1 known negative.
         logits: `(B, L)`.
         expected_positives: k: 1.38 on VOC and 2.92 on COCO in the paper, 1.5 and 2.9 in
             the authors' code.
@@ -36,8 +38,22 @@ def expected_positive_regularization(observed, logits, expected_positives):
     Returns:
         `(B,)`.
     """
-    positive_term = -ops.mean(observed * ops.log_sigmoid(logits), axis=-1)
-    return positive_term + expected_positives_penalty(logits, expected_positives)
+    observed_term = ops.mean(observed_crossentropy(observed, logits), axis=-1)
+    return observed_term + expected_positives_penalty(logits, expected_positives)
+
+
+def observed_crossentropy(observed, logits):
+    """`nl(p)` of the observed positives, `nl(1 - p)` of the known negatives, 0 of the rest.
+
+    Args:
+        observed: `(B, L)`: 1 observed positive, 0 unobserved, -1 known negative.
+        logits: `(B, L)` with `p = sigmoid(logits)`.
+
+    Returns:
+        `(B, L)`.
+    """
+    # sigmoid(-logits) is 1 - p.
+    return -ops.abs(observed) * ops.log_sigmoid(observed * logits)
 
 
 @keras.saving.register_keras_serializable(package="keras_patchpu")

@@ -11,8 +11,9 @@ class MultiLabelLoss(keras.losses.Loss):
     A subclass implements `call(y_true, y_pred)` and returns one value an image: Keras takes the
     mean and scales it right under several replicas, which it does not do with a scalar.
 
-    `y_true` is the labels `(B, L)`, or a dict with them under `"observed"` (or `"labels"`, where
-    `supervised` is true) and, for losses that remember each image, the row number of the image
+    `y_true` is the labels `(B, L)`, or a dict with them under `"observed"` (1 observed positive, 0
+    unobserved, -1 known negative) or, where `supervised` is true, under `"labels"` (1 present, 0
+    absent, -1 unknown), and, for losses that remember each image, the row number of the image
     in the training set under `"index"`, `(B,)`. Losses are computed in float32, which holds
     indices up to 2^24.
 

@@ -6,10 +6,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_patchpu.losses.expected_positives import expected_positives_penalty
+from keras_patchpu.losses.expected_positives import (
+    expected_positives_penalty,
+    observed_crossentropy,
+)
 from keras_patchpu.losses.multi_label_loss import MultiLabelLoss
 
-# Unobserved labels start between logit(0.4) and logit(0.6), observed ones at logit(0.995).
+# Unobserved labels start between logit(0.4) and logit(0.6), observed ones at logit(0.995), known
+# negatives at logit(0.005).
 UNOBSERVED_LIMIT = math.log(0.6 / 0.4)
 OBSERVED_LOGIT = math.log(0.995 / 0.005)
 
@@ -24,8 +28,8 @@ class LabelEstimator(keras.layers.Layer):
     Args:
         num_examples: N, the number of training images.
         num_labels: L.
-        observed: `(N, L)` observed positives, which start at probability 0.995; without them
-            (when a saved model is loaded) all entries start as unobserved.
+        observed: `(N, L)`: observed positives, 1, start at probability 0.995, known negatives, -1,
+            at 0.005; without it (when a saved model is loaded) all entries start as unobserved.
         seed: of the start values of the unobserved entries.
 
     Call arguments:
@@ -48,7 +52,8 @@ class LabelEstimator(keras.layers.Layer):
                     f"Invalid value for argument `observed`. Expected the shape {logits.shape} "
                     f"of (num_examples, num_labels). Received shape: {np.shape(observed)}"
                 )
-            logits = np.where(np.asarray(observed) > 0, OBSERVED_LOGIT, logits)
+            observed = np.asarray(observed)
+            logits = np.where(observed == 0, logits, observed * OBSERVED_LOGIT)
         self.num_examples = num_examples
         self.num_labels = num_labels
         self.seed = seed
@@ -80,10 +85,11 @@ def online_label_estimation(observed, logits, estimated_logits, expected_positiv
     `1/2 [z nl(p) + z nl(q)] + 1/2 [H(sg(q), p) + H(sg(p), q)]`, mean over labels, plus
     `1/2 [R(p) + R(q)]`, where `H(t, x) = t nl(x) + (1 - t) nl(1 - x)` runs over all labels, sg
     stops the gradient and R is `expected_positives_penalty`. Scales as in the authors' code (see
-    `expected_positive_regularization`).
+    `expected_positive_regularization`). Known negatives count as `nl(1 - p) + nl(1 - q)` beside
+    `z nl(p) + z nl(q)`.
 
     Args:
-        observed: `(B, L)` observed positives, 1 or 0.
+        observed: `(B, L)`: 1 observed positive, 0 unobserved, -1 known negative.
         logits: `(B, L)` of the model.
         estimated_logits: `(B, L)` of the label estimator.
         expected_positives: k, the mean number of positive labels an image.
@@ -92,15 +98,13 @@ def online_label_estimation(observed, logits, estimated_logits, expected_positiv
         `(B,)`.
     """
 
-    def positive_term(own_logits):
-        return -observed * ops.log_sigmoid(own_logits)
-
     def crossentropy(teacher_logits, own_logits):
         target = ops.stop_gradient(ops.sigmoid(teacher_logits))
         return -(target * ops.log_sigmoid(own_logits) + (1 - target) * ops.log_sigmoid(-own_logits))
 
     def student_loss(own_logits, teacher_logits):
-        per_label = positive_term(own_logits) + crossentropy(teacher_logits, own_logits)
+        per_label = observed_crossentropy(observed, own_logits)
+        per_label += crossentropy(teacher_logits, own_logits)
         penalty = expected_positives_penalty(own_logits, expected_positives)
         return ops.mean(per_label, axis=-1) + penalty
 
@@ -115,7 +119,7 @@ class OnlineLabelEstimation(MultiLabelLoss):
         num_examples: N, the number of training images.
         num_labels: L.
         expected_positives: k, the mean number of positive labels an image.
-        observed: `(N, L)` observed positives of the training set, for the start values.
+        observed: `(N, L)` of the training set, for the start values.
         seed: of the other start values.
     """
 

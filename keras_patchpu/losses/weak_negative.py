@@ -16,9 +16,10 @@ def weak_negatives(observed, image_embeddings, theta=0.0):
     2. beta: `phi(similarity)`, `phi(x) = x if x > theta else 0` (eq. 7)
     3. maximum of beta over the observed labels k, `(B, L)` (eq. 8); 0 for the observed labels
        and for images without any
+    4. 1 for the negatives that are known, which the paper has none of
 
     Args:
-        observed: `(B, L)` observed positives, 1 or 0.
+        observed: `(B, L)`: 1 observed positive, 0 unobserved, -1 known negative.
         image_embeddings: `(B, L, F)`.
         theta: threshold in [-1, 1]; from 0 up the weights are in [0, 1].
 
@@ -36,7 +37,8 @@ def weak_negatives(observed, image_embeddings, theta=0.0):
     is_unknown = ops.logical_and(
         ops.logical_not(is_observed), ops.any(is_observed, axis=-1, keepdims=True)
     )
-    return ops.where(is_unknown, negatives, 0.0)
+    negatives = ops.where(is_unknown, negatives, 0.0)
+    return ops.where(observed < 0, 1.0, negatives)
 
 
 def weak_negative(observed, logits, image_embeddings, theta=0.0, stop_gradient=True):
@@ -46,7 +48,8 @@ def weak_negative(observed, logits, image_embeddings, theta=0.0, stop_gradient=T
     the scale-free LAMB.
 
     Args:
-        observed: `(B, L)` observed positives, 1 or 0; one or more an image.
+        observed: `(B, L)`: 1 observed positive, of which there are one or more an image, 0
+            unobserved, -1 known negative.
         logits: `(B, L)` with `y_hat = sigmoid(logits)`.
         image_embeddings: `(B, L, F)`.
         theta: see `weak_negatives`.
@@ -60,7 +63,8 @@ def weak_negative(observed, logits, image_embeddings, theta=0.0, stop_gradient=T
     negatives = weak_negatives(observed, image_embeddings, theta)
     if stop_gradient:
         negatives = ops.stop_gradient(negatives)
-    log_likelihood = observed * ops.log_sigmoid(logits) + negatives * ops.log_sigmoid(-logits)
+    positives = ops.maximum(observed, 0)
+    log_likelihood = positives * ops.log_sigmoid(logits) + negatives * ops.log_sigmoid(-logits)
     return -ops.sum(log_likelihood, axis=-1)
 
 
