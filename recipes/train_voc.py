@@ -45,6 +45,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--loss", choices=losses.LOSSES, default="wn", help="default: wn")
     parser.add_argument("--seed", type=natural, default=0, help="of labels, weights and order")
+    parser.add_argument(
+        "--draw",
+        default="uniform",
+        metavar="|".join((*data.DRAWS, "FILE.csv")),
+        help="how each image's positive is drawn; or a draw to repeat, such as another run's "
+        "observed.csv; default: uniform",
+    )
     parser.add_argument("--out", help="the run's directory; default: runs/<data>-<loss>-<seed>")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--saved-models", default="saved_models", help="default: saved_models")
@@ -87,11 +94,13 @@ def plan(options: argparse.Namespace) -> tuple[training.Run, str]:
         if getattr(options, field.name, None) is not None
     }
     recipe = dataclasses.replace(training.RECIPES[name], **changes)
-    observed = data.draw_single_positive(train.labels, options.seed, keys=train.keys)
+    observed = data.observe(train, options.draw, options.seed)
     expected = options.expected_positives
     if expected is None:
         expected = round(float(np.mean(np.sum(train.labels == 1, axis=1))), 2)
-    run = training.Run(train, test, observed, options.loss, recipe, options.seed, expected)
+    run = training.Run(
+        train, test, observed, options.draw, options.loss, recipe, options.seed, expected
+    )
     out = options.out or f"runs/{train.name.lower()}-{options.loss}-{options.seed}"
     return run, out
 
@@ -106,7 +115,9 @@ def describe(run: training.Run, out: str) -> str:
         parameters -= model.loss_state.count_params()  # ROLE's estimates, no part of the answer
     gpus = tf.config.list_physical_devices("GPU")
     mean = np.mean(np.sum(run.train.labels == 1, axis=1))
-    sees = "all labels" if model.loss.supervised else "one observed positive an image"
+    sees = f"one observed positive an image ({run.draw} draw)"
+    if model.loss.supervised:
+        sees = "all labels"
     return "\n".join(
         [
             f"data    {run.train.name}: {len(run.train)} training and {len(run.test)} test images, "

@@ -7,9 +7,14 @@ import resource
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is first imported
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
+
+# Seconds mean little on a machine that others use too.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 _COLOURS = {"cat": (220, 40, 40), "dog": (40, 200, 60), "person": (50, 70, 230)}
 _OBJECT = """

@@ -1,9 +1,16 @@
 """Data sets, the draw of the single positive, and the input pipeline."""
 
+from keras_patchpu.data.coco import read_coco
+from keras_patchpu.data.coco_tfds import read_coco_tfds
+from keras_patchpu.data.cub import read_cub
 from keras_patchpu.data.decode import decode_and_resize, resize_boxes
 from keras_patchpu.data.digits import read_digits
 from keras_patchpu.data.examples import Examples
+from keras_patchpu.data.imagenet_real import read_imagenet_real
 from keras_patchpu.data.loading import load_images, read_encoded
+from keras_patchpu.data.nus_wide import read_nus_wide
+from keras_patchpu.data.observed_labels import DRAWS, observe, read_observed, write_observed
+from keras_patchpu.data.official_counts import official_count
 from keras_patchpu.data.pipeline import (
     drop_unlabelled,
     elements,
@@ -17,6 +24,7 @@ from keras_patchpu.data.voc_annotation import VOC_LABELS
 from keras_patchpu.data.voc_tfds import read_voc_tfds
 
 __all__ = [
+    "DRAWS",
     "LOOKED_FOR",
     "VOC_LABELS",
     "Examples",
@@ -26,11 +34,20 @@ __all__ = [
     "elements",
     "evaluation_batches",
     "load_images",
+    "observe",
+    "official_count",
+    "read_coco",
+    "read_coco_tfds",
+    "read_cub",
     "read_digits",
     "read_encoded",
+    "read_observed",
+    "read_imagenet_real",
+    "read_nus_wide",
     "read_source",
     "read_voc",
     "read_voc_tfds",
     "resize_boxes",
     "training_batches",
+    "write_observed",
 ]

@@ -11,6 +11,7 @@ def draw_single_positive(
     seed: int,
     keys: Sequence[str] | None = None,
     draw: str = "uniform",
+    weights: np.ndarray | None = None,
 ) -> np.ndarray:
     """Keeps one positive label of each image. N images, L labels.
 
@@ -28,6 +29,8 @@ def draw_single_positive(
         seed: an integer, for `"mlspl"` within 0..2**32 - 1.
         keys: N unique names of the images; by default the row numbers.
         draw: `"uniform"` or `"mlspl"`.
+        weights: `(N, L)`, 0 or more: of an image's positives each is drawn in proportion to its
+            weight. By default all are equal. For `"uniform"` only.
 
     Returns:
         float32 `(N, L)` observed labels in the order of the rows: a single 1 in each row that has a
@@ -35,7 +38,8 @@ def draw_single_positive(
 
     Raises:
         ValueError: for labels that are not a matrix, an unknown draw, a wrong number of keys or
-            keys that are not unique.
+            keys that are not unique; for weights that are negative, of another shape, or all 0
+            for the positives of an image.
     """
     labels = np.asarray(labels)
     if labels.ndim != 2:
@@ -60,11 +64,34 @@ def draw_single_positive(
             f"Received: {repeated!r} more than once"
         )
 
-    draw_columns = _draw_uniform if draw == "uniform" else _draw_mlspl
+    present = labels == 1
+    if weights is not None:
+        weights = _check_weights(weights, present, draw)
+        drawn = _draw_weighted(present, seed, keys, weights)
+    elif draw == "uniform":
+        drawn = _draw_uniform(present, seed, keys)
+    else:
+        drawn = _draw_mlspl(present, seed, keys)
     observed = np.zeros(labels.shape, "float32")
-    for row, column in draw_columns(labels == 1, seed, keys):
+    for row, column in drawn:
         observed[row, column] = 1
     return observed
+
+
+def _check_weights(weights, present, draw):
+    weights = np.asarray(weights, "float64")
+    if draw != "uniform" or weights.shape != present.shape or not (weights >= 0).all():
+        raise ValueError(
+            "Invalid value for argument `weights`. Expected numbers from 0 up of shape "
+            f"{present.shape}, and draw='uniform'. Received: {draw=}, shape {weights.shape}"
+        )
+    without = present.any(axis=1) & ((weights * present).sum(axis=1) == 0)
+    if without.any():
+        raise ValueError(
+            "Invalid value for argument `weights`. Expected a weight above 0 for a positive of "
+            f"every image. Received: none in row {np.flatnonzero(without)[0]}"
+        )
+    return weights
 
 
 def _draw_uniform(present: np.ndarray, seed: int, keys: list[str]) -> Iterator[tuple[int, int]]:
@@ -72,9 +99,27 @@ def _draw_uniform(present: np.ndarray, seed: int, keys: list[str]) -> Iterator[t
     for row, key in enumerate(keys):
         positives = np.flatnonzero(present[row])
         if len(positives):
-            digest = hashlib.blake2b(f"{seed}/{key}".encode(), digest_size=8).digest()
             # Of 2**64 numbers the remainder favours no positive by more than L / 2**64.
-            yield row, positives[int.from_bytes(digest, "little") % len(positives)]
+            yield row, positives[_hash(seed, key) % len(positives)]
+
+
+def _draw_weighted(
+    present: np.ndarray, seed: int, keys: list[str], weights: np.ndarray
+) -> Iterator[tuple[int, int]]:
+    """Yields the row and the drawn column of each image that has a positive."""
+    for row, key in enumerate(keys):
+        positives = np.flatnonzero(present[row] & (weights[row] > 0))
+        if len(positives):
+            limits = np.cumsum(weights[row, positives])
+            place = np.searchsorted(limits, _hash(seed, key) / 2**64 * limits[-1], side="right")
+            # Rounding may put the largest hashes on the last limit.
+            yield row, positives[min(place, len(positives) - 1)]
+
+
+def _hash(seed: int, key: str) -> int:
+    """A number below 2**64 that seed and key decide."""
+    digest = hashlib.blake2b(f"{seed}/{key}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
 def _draw_mlspl(present: np.ndarray, seed: int, keys: list[str]) -> Iterator[tuple[int, int]]:

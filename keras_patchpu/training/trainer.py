@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import math
 import pathlib
 import resource
@@ -10,14 +11,19 @@ import keras
 import numpy as np
 
 from keras_patchpu import losses
-from keras_patchpu.data import Examples, load_images, training_batches
+from keras_patchpu.data import Examples, load_images, training_batches, write_observed
 from keras_patchpu.errors import InputError
 from keras_patchpu.models import PatchClassifier
 from keras_patchpu.serving import export, next_version
 from keras_patchpu.training.callbacks import EndOfEpoch, Progress
 from keras_patchpu.training.evaluation import Evaluation, evaluate
 from keras_patchpu.training.recipe import Recipe, make_optimizer
-from keras_patchpu.training.run_directory import RunDirectory, load_model, save_model
+from keras_patchpu.training.run_directory import (
+    RunDirectory,
+    load_model,
+    replaced_whole,
+    save_model,
+)
 
 # Pictures are decoded once and kept if they fit into this, else read anew in every epoch.
 CACHE_BYTES = 4 * 2**30
@@ -31,6 +37,7 @@ class Run:
         train: N images.
         test: images with full truth, measured after every epoch.
         observed: `(N, L)`, one observed positive an image.
+        draw: how it was drawn, see `data.observe`.
         loss: name of the loss.
         recipe: the rest.
         seed: of the weights and the shuffle.
@@ -40,6 +47,7 @@ class Run:
     train: Examples
     test: Examples
     observed: np.ndarray
+    draw: str
     loss: str
     recipe: Recipe
     seed: int
@@ -51,6 +59,8 @@ class Run:
             "data": self.train.name,
             "num_train": len(self.train),
             "num_test": len(self.test),
+            "draw": self.draw,
+            "observed": hashlib.blake2b(self.observed.tobytes(), digest_size=8).hexdigest(),
             "loss": self.loss,
             "seed": self.seed,
             "expected_positives": self.expected_positives,
@@ -100,6 +110,8 @@ def train(run: Run, out: str, resume: bool, saved_models: str) -> tuple[Evaluati
     directory.check(run.config(), resume)
     cached_train, cached_test = load_or_check([run.train, run.test], recipe)
     directory.start(run.config())
+    with replaced_whole(directory.path / "observed.csv") as path:
+        write_observed(path, run.train, run.observed)
 
     measure = functools.partial(
         evaluate,

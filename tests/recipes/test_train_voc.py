@@ -19,7 +19,7 @@ def test_it_says_what_it_will_do(finished):
     head = finished.printed[: finished.printed.index("epoch   1/4")]
     for words in (
         "VOC2012: 22 training and 10 test images, 20 labels, 1.50 an image",
-        "wn, which sees one observed positive an image",
+        "wn, which sees one observed positive an image (uniform draw)",
         "5 patches of 32 pixels in 2 levels of 64 pixels, 218,050 trainable parameters",
         "4 epochs of adam in batches of 8",
         "seed 0",
@@ -56,6 +56,7 @@ def test_it_leaves_a_run_directory(finished):
         "history.csv",
         "metrics.json",
         "model.keras",
+        "observed.csv",
         "tensorboard",
     }
     assert [path.name for path in (finished.out / "checkpoints").iterdir()] == ["epoch-0004.keras"]
@@ -126,7 +127,7 @@ def test_a_finished_run_is_resumed_to_the_same_end(
     assert train_voc.main(small_run(tmp_path / "run", tmp_path / "models", "--resume")) == 0
     assert_same_end(finished.out, tmp_path / "run")
     assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == metrics
-    assert [path.name for path in (tmp_path / "models" / "run").iterdir()] == ["1"]
+    assert [path.name for path in (tmp_path / "models" / "run").glob("[0-9]*")] == ["1"]
     after = (tmp_path / "models" / "run" / "1" / "saved_model.pb").stat().st_mtime_ns
     assert after == exported
     table = finished.printed[finished.printed.index("label ") : finished.printed.index("run   ")]
@@ -161,6 +162,19 @@ def test_options_take_the_place_of_the_recipe(train_voc, voc):
     assert run.recipe == dataclasses.replace(paper, image_size=256, num_levels=3, epochs=2)
     assert run.expected_positives == 1.5
     assert out == "runs/voc2012-wn-0"
+
+
+def test_the_draw_of_another_run_is_repeated(train_voc, finished, small_run, tmp_path):
+    def observed(*options):
+        options = small_run(tmp_path / "a", tmp_path, *options)
+        return train_voc.plan(train_voc.parse_arguments(options))[0].observed
+
+    uniform = observed()
+    np.testing.assert_array_equal(
+        observed("--seed", "5", "--draw", str(finished.out / "observed.csv")), uniform
+    )
+    for others in (observed("--seed", "5"), observed("--draw", "area")):
+        assert (others != uniform).any()
 
 
 @pytest.mark.parametrize("recipe", ["train_voc", "evaluate_recipe"])

@@ -37,7 +37,7 @@ def make_run(scenes):
     def make(loss):
         train, test = scenes
         observed = draw_single_positive(train.labels, seed=0, keys=train.keys)
-        return Run(train, test, observed, loss, RECIPE, seed=0, expected_positives=2.05)
+        return Run(train, test, observed, "uniform", loss, RECIPE, seed=0, expected_positives=2.05)
 
     return make
 
