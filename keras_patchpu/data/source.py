@@ -1,23 +1,42 @@
 """What `--data` of the recipes names."""
 
+import dataclasses
 import os
 import pathlib
 
+from keras_patchpu.data.coco import read_coco
+from keras_patchpu.data.coco_tfds import read_coco_tfds
+from keras_patchpu.data.cub import read_cub
 from keras_patchpu.data.digits import read_digits
 from keras_patchpu.data.examples import Examples
+from keras_patchpu.data.imagenet_real import read_imagenet_real
+from keras_patchpu.data.nus_wide import read_nus_wide
 from keras_patchpu.data.voc import read_voc
 from keras_patchpu.data.voc_tfds import read_voc_tfds
 from keras_patchpu.errors import InputError
 
 LOOKED_FOR = ("VOCdevkit", "data/VOCdevkit", "~/VOCdevkit")
+_VOC_LISTS = "ImageSets/Main"
+# For each data set the files that tell it from the others; one of them is enough.
+_MARKS = {
+    "VOC": (_VOC_LISTS, f"VOC2012/{_VOC_LISTS}", f"VOCdevkit/VOC2012/{_VOC_LISTS}"),
+    "COCO": ("annotations/instances_*.json",),
+    "NUS-WIDE": ("ImageList", "ConceptsList", "Groundtruth/TrainTestLabels"),
+    "CUB": ("train_test_split.txt", "CUB_200_2011"),
+    "ImageNet ReaL": ("real.json",),
+}
 
 
 def read_source(source: str | os.PathLike | None, seed: int = 0) -> tuple[Examples, Examples]:
     """The training and the test split of a source.
 
+    ImageNet ReaL has labels for its test split only: its training split is empty, so that it can be
+    evaluated on, but `drop_unlabelled` refuses to train on it.
+
     Args:
-        source: `"digits"`, `"tfds"`, the path of a VOCdevkit, or None for the first folder of
-            `LOOKED_FOR`.
+        source: `"digits"`, `"tfds"` (VOC), `"coco-tfds"`, the path of a folder with VOC, COCO,
+            NUS-WIDE, CUB or ImageNet ReaL as their readers expect it, or None for the first folder
+            of `LOOKED_FOR`.
         seed: of the embedded scenes.
 
     Raises:
@@ -27,6 +46,8 @@ def read_source(source: str | os.PathLike | None, seed: int = 0) -> tuple[Exampl
         return read_digits("train", seed=seed), read_digits("test", seed=seed)
     if source == "tfds":
         return read_voc_tfds("train"), read_voc_tfds("val")
+    if source == "coco-tfds":
+        return read_coco_tfds("train"), read_coco_tfds("val")
     if source is None:
         folders = [pathlib.Path(name).expanduser() for name in LOOKED_FOR]
         source = next((folder for folder in folders if folder.is_dir()), None)
@@ -36,4 +57,28 @@ def read_source(source: str | os.PathLike | None, seed: int = 0) -> tuple[Exampl
             "With Pascal VOC 2012 on disk: --data /path/to/VOCdevkit; --data tfds fetches it.\n"
             "Without: --data digits trains on an embedded data set in minutes."
         )
-    return read_voc(source, "train"), read_voc(source, "val")
+    match _recognise(pathlib.Path(source)):
+        case "VOC":
+            return read_voc(source, "train"), read_voc(source, "val")
+        case "COCO":
+            return read_coco(source, "train"), read_coco(source, "val")
+        case "NUS-WIDE":
+            return read_nus_wide(source, "train"), read_nus_wide(source, "test")
+        case "CUB":
+            return read_cub(source, "train"), read_cub(source, "test")
+        case _:
+            test = read_imagenet_real(source)
+            empty = "train (ReaL labels the validation pictures only: it is to evaluate on)"
+            return dataclasses.replace(test.select([]), split=empty), test
+
+
+def _recognise(path):
+    for name, marks in _MARKS.items():
+        if any(next(path.glob(mark), None) for mark in marks):
+            return name
+    wanted = "; ".join(f"{name}: {' or '.join(marks)}" for name, marks in _MARKS.items())
+    wrong = "not a VOC folder, nor of another data set" if path.is_dir() else "no such folder"
+    raise InputError(
+        f"{path}: {wrong} (looked in it for {wanted}): give the VOCdevkit folder, or the folder in "
+        "which the archives of the data set were unpacked"
+    )

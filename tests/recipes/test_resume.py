@@ -67,7 +67,7 @@ def whole(folder):
 
 
 def versions(folder):
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.glob("[0-9]*"))
 
 
 def resumed_at(printed):
