@@ -24,6 +24,8 @@ class Examples:
             fractions of the picture's height and width; empty where the data set has no boxes.
         box_labels: for each image an int `(num_boxes,)` array, the column of each box.
         box_difficult: for each image a bool `(num_boxes,)` array, true for VOC's difficult objects.
+        truth_known: whether somebody looked for every label in every image. Where it is false, as
+            in a folder with one positive an image, mAP cannot be known.
     """
 
     name: str
@@ -35,9 +37,15 @@ class Examples:
     boxes: Sequence[np.ndarray] = ()
     box_labels: Sequence[np.ndarray] = ()
     box_difficult: Sequence[np.ndarray] = ()
+    truth_known: bool = True
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @property
+    def num_examples(self) -> int:
+        """N."""
+        return len(self)
 
     def select(self, rows: Sequence[int]) -> "Examples":
         """The images of these rows, in their order."""

@@ -55,6 +55,15 @@ def observe(examples: Examples, draw: str, seed: int) -> np.ndarray:
     return draw_single_positive(examples.labels, seed, examples.keys, method, weights)
 
 
+def known_labels(examples: Examples) -> np.ndarray:
+    """All that is known of N images, for those whose labels were given rather than drawn.
+
+    Returns:
+        float32 `(N, L)`: 1 for a positive, -1 for a known negative, 0 for an unknown label.
+    """
+    return np.choose(examples.labels.astype(int) + 1, (0.0, -1.0, 1.0)).astype("float32")
+
+
 def box_areas(examples: Examples) -> np.ndarray:
     """The summed area of the boxes of each positive label, `(N, L)`, in parts of the picture."""
     areas = np.zeros(examples.labels.shape)

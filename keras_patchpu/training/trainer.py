@@ -59,12 +59,12 @@ class Run:
             "data": self.train.name,
             "num_train": len(self.train),
             "num_test": len(self.test),
-            "draw": self.draw,
-            "observed": hashlib.blake2b(self.observed.tobytes(), digest_size=8).hexdigest(),
             "loss": self.loss,
             "seed": self.seed,
             "expected_positives": self.expected_positives,
             **dataclasses.asdict(self.recipe),
+            "draw": self.draw,
+            "observed": hashlib.blake2b(self.observed.tobytes(), digest_size=8).hexdigest(),
             "label_names": list(self.train.label_names),
         }
 
