@@ -43,7 +43,7 @@ def main() -> int:
     directory = training.RunDirectory(options.run)
     config = directory.read_json("config.json")
     model = training.load_model(directory.model_path)
-    _, test = data.read_source(options.data, config["seed"])
+    (test,) = data.read_source(options.data, config["seed"], ["test"])
     # The first images with several labels: one label alone says little about the place.
     rows = np.flatnonzero((test.labels == 1).sum(axis=1) >= 2)[: options.images]
     images = np.stack(
@@ -55,8 +55,7 @@ def main() -> int:
         ]
     )
     outputs = model.predict(images, verbose=0)
-    size = model.image_size
-    coverage = localization.patch_coverage(model.patch_pyramid, size, size)
+    coverage = localization.patch_coverage(model.attention_grids, model.attention_boxes)
     maps = localization.attention_maps(outputs["attention"], coverage)
     scores = keras.ops.convert_to_numpy(keras.ops.sigmoid(outputs["logits"]))
 

@@ -61,7 +61,7 @@ def main() -> int:
         directory = training.RunDirectory(path)
         config = directory.read_json("config.json")
         model = training.load_model(directory.model_path)
-        _, test = data.read_source(options.data, config["seed"])
+        (test,) = data.read_source(options.data, config["seed"], ["test"])
         images = data.load_images(test, config["image_size"], "stretch", progress=False)
         outputs = model.predict(images, batch_size=config["batch_size"], verbose=0)
 

@@ -1,28 +1,29 @@
 """Where the labels are: from the attention of patches to maps."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from keras_patchpu.layers import PatchPyramid
 
-
-def patch_coverage(pyramid: PatchPyramid, height: int, width: int) -> np.ndarray:
+def patch_coverage(grids: Sequence[tuple[int, int]], boxes: np.ndarray) -> np.ndarray:
     """Which cells of the finest patch grid each patch covers.
 
     A cell is one patch of level 0; a patch of level r covers 2^r by 2^r of them, where the level
-    has not left over pixels at its right or bottom.
+    has not left over pixels at its right or bottom. The places of a feature map are patches of one
+    level. A model has both arguments, as `attention_grids` and `attention_boxes`.
 
     Args:
-        pyramid: cuts the image into M patches, `h * w` of them at level 0.
-        height: of the image in pixels.
-        width: of the image in pixels.
+        grids: `(rows, columns)` of each level, `(h, w)` those of level 0.
+        boxes: `(M, 4)` of `ymin, xmin, ymax, xmax`, level by level.
 
     Returns:
         float32 `(M, h, w)` of 0 and 1: whether the patch covers the middle of the cell.
     """
-    rows, columns = pyramid.grids(height, width)[0]
-    middles_y = (np.arange(rows) + 0.5) * pyramid.patch_size
-    middles_x = (np.arange(columns) + 0.5) * pyramid.patch_size
-    top, left, bottom, right = pyramid.boxes(height, width).T[:, :, None]
+    rows, columns = grids[0]
+    cells = boxes[: rows * columns].reshape(rows, columns, 4)
+    middles_y = (cells[:, 0, 0] + cells[:, 0, 2]) / 2
+    middles_x = (cells[0, :, 1] + cells[0, :, 3]) / 2
+    top, left, bottom, right = boxes.T[:, :, None]
     in_rows = (top <= middles_y) & (middles_y < bottom)
     in_columns = (left <= middles_x) & (middles_x < right)
     return (in_rows[:, :, None] & in_columns[:, None, :]).astype("float32")

@@ -2,6 +2,7 @@
 
 python recipes/evaluate.py runs/voc2012-wn-0 --data /path/to/VOCdevkit
 python recipes/evaluate.py runs/digits-wn-0 --data digits
+python recipes/evaluate.py runs/photos-wn-0 --images photos --test-labels test.csv
 """
 
 import argparse
@@ -11,6 +12,8 @@ import sys
 import quiet_start  # noqa: F401  before all that imports TensorFlow
 
 # isort: split
+import training_command
+
 from keras_patchpu import data, training
 from keras_patchpu.errors import InputError
 
@@ -22,24 +25,47 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("run", metavar="RUN", help="the directory of a finished training run")
     parser.add_argument(
         "--data",
-        metavar="PATH|tfds|digits",
+        metavar="PATH|tfds|coco-tfds|digits",
         help=f"default: the first of {', '.join(data.LOOKED_FOR)}",
     )
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
-    return parser.parse_args(arguments)
+    training_command.add_cache_option(parser)
+    folder = parser.add_argument_group("in place of --data, as for train_folder.py")
+    folder.add_argument("--images", metavar="DIR", help="folder of the pictures")
+    labels = folder.add_mutually_exclusive_group()
+    labels.add_argument("--test-labels", metavar="FILE.csv", help="the whole truth of them")
+    labels.add_argument(
+        "--labels", metavar="FILE.csv", help="what was trained on: measures the tenth held out"
+    )
+    options = parser.parse_args(arguments)
+    if bool(options.images) != bool(options.test_labels or options.labels):
+        parser.error("--images goes with --test-labels or with --labels")
+    return options
 
 
-def measure(options: argparse.Namespace) -> training.Evaluation:
+def read_test(options: argparse.Namespace, config: dict) -> data.Examples:
+    """The pictures to measure on."""
+    if options.test_labels:
+        names = config["label_names"]
+        return data.read_folder(options.images, options.test_labels, "test", True, names)
+    if options.labels:
+        train = data.drop_unlabelled(data.read_folder(options.images, options.labels, "train"))
+        return data.hold_out(train, config["seed"])[1]
+    return data.read_source(options.data, config["seed"], ["test"])[0]
+
+
+def measure(options: argparse.Namespace) -> training.Evaluation | training.Agreement:
     directory = training.RunDirectory(options.run)
     recipe, config = training.read_config(directory)
     model = training.load_model(directory.model_path)
-    _, test = data.read_source(options.data, config["seed"])
+    test = read_test(options, config)
     if list(test.label_names) != config["label_names"]:
         raise InputError(
             f"{options.run} was trained on the labels of {config['data']}, which are not those of "
-            f"{test.name}: give its data by --data"
+            f"{test.name}: give its data by --data, or by --images and --test-labels"
         )
-    (cached,) = training.load_or_check([test], recipe)
+    cache = training_command.picture_cache(options)
+    (cached,) = training.load_or_check([test], recipe, cache)
     return training.evaluate(model, test, recipe.batch_size, recipe.resize, cached)
 
 

@@ -55,6 +55,14 @@ def _draw_image(file, number, size):
     return xml, flags
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_home(tmp_path_factory):
+    """Keeps the caches of the recipes out of the user's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def files_of_at_most():
     """A context in which no file grows beyond a number of bytes: an error as of a full disk."""

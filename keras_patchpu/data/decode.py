@@ -6,6 +6,17 @@ import tensorflow as tf
 RESIZE_MODES = ("stretch", "pad")
 
 
+def decode(encoded) -> tf.Tensor:
+    """Decodes one picture, see `decode_and_resize`, and leaves its size.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    image.set_shape((None, None, 3))
+    return image
+
+
 def decode_and_resize(encoded, size: int, resize: str = "stretch") -> tf.Tensor:
     """Decodes one picture and resizes it to a square.
 
@@ -33,8 +44,7 @@ def decode_and_resize(encoded, size: int, resize: str = "stretch") -> tf.Tensor:
         ValueError: unknown `resize`.
         tf.errors.InvalidArgumentError: when run, on bytes that are not a whole picture.
     """
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    image.set_shape((None, None, 3))
+    image = decode(encoded)
     shape = tf.cast(tf.shape(image), tf.int64)
     scaled = _scaled_size(shape[0], shape[1], size, resize, tf.maximum)
     image = tf.image.resize(image, tf.cast(tf.stack(scaled), tf.int32), antialias=True)

@@ -1,9 +1,12 @@
 """Every picture of a split read once, before training."""
 
 import concurrent.futures
+import contextlib
 import functools
 import os
 import pathlib
+import sys
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -29,9 +32,34 @@ def load_images(
         uint8 `(N, size, size, 3)` if `keep`, else None.
 
     Raises:
-        InputError: names the first picture that cannot be read and the number of further ones.
+        InputError: see `decode_images`.
     """
     loaded = np.empty((len(examples), size, size, 3), np.uint8) if keep else None
+    decode_images(examples, size, resize, loaded.__setitem__ if keep else None, progress)
+    return loaded
+
+
+def decode_images(
+    examples: Examples,
+    size: int,
+    resize: str,
+    store: Callable[[int, np.ndarray], None] | None,
+    progress: bool = True,
+) -> None:
+    """Decodes every picture once, on all cores, and hands each over.
+
+    Args:
+        examples: N images.
+        size, resize: as for `decode_and_resize`.
+        store: called with the row and the picture, uint8 `(size, size, 3)`, in any order and by
+            several threads at once; None where the pictures are only checked. What it raises ends
+            the reading.
+        progress: show a progress bar on stderr.
+
+    Raises:
+        InputError: at the end; names the first picture that cannot be read and the number of
+            further ones.
+    """
     decode = tf.function(
         functools.partial(decode_and_resize, size=size, resize=resize),
         input_signature=[tf.TensorSpec((), tf.string)],
@@ -44,11 +72,11 @@ def load_images(
             return "truncated or not an image"
         except OSError as error:
             return error.strerror or "cannot be opened"
-        if keep:
-            loaded[row] = image
+        if store is not None:
+            store(row, image.numpy())
         return None
 
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with libraries_silent(), concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         done = pool.map(load, range(len(examples)))
         bar = tqdm.tqdm(
             done,
@@ -68,10 +96,22 @@ def load_images(
             f"{name}{more} is not a picture that can be read ({reason}): remove it from the split "
             "or replace it"
         )
-    return loaded
 
 
 def read_encoded(examples: Examples, row: int) -> bytes:
     """The encoded picture of one row, from memory or from its file."""
     image = examples.images[row]
     return image if isinstance(image, bytes) else pathlib.Path(image).read_bytes()
+
+
+@contextlib.contextmanager
+def libraries_silent() -> Iterator[None]:
+    """Leaves standard error to Python; libjpeg has a line for nearly each file that is cut off."""
+    sys.stderr.flush()
+    with open(os.dup(2), "w") as stderr, open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            with contextlib.redirect_stderr(stderr):
+                yield
+        finally:
+            os.dup2(stderr.fileno(), 2)

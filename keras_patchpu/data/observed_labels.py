@@ -9,6 +9,7 @@ from keras_patchpu.data.csv_rows import read_csv_rows
 from keras_patchpu.data.examples import Examples
 from keras_patchpu.data.single_positive import draw_single_positive
 from keras_patchpu.errors import InputError
+from keras_patchpu.whole_file import replaced_whole
 
 DRAWS = ("uniform", "mlspl", "frequency", "area")
 
@@ -74,12 +75,17 @@ def box_areas(examples: Examples) -> np.ndarray:
 
 
 def write_observed(file: str | os.PathLike, examples: Examples, observed: np.ndarray) -> None:
-    """Writes observed positives as CSV, `file,label`, a row each, for others to train on."""
-    with open(file, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(("file", "label"))
-        for row, column in zip(*np.nonzero(observed == 1), strict=True):
-            writer.writerow((examples.keys[row], examples.label_names[column]))
+    """Writes observed positives as CSV, `file,label`, a row each, for others to train on.
+
+    Raises:
+        InputError: it cannot be written; nothing is left then.
+    """
+    with replaced_whole(file, "see to the disk, or give another place") as unfinished:
+        with open(unfinished, "w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(("file", "label"))
+            for row, column in zip(*np.nonzero(observed == 1), strict=True):
+                writer.writerow((examples.keys[row], examples.label_names[column]))
 
 
 def read_observed(file: str | os.PathLike, examples: Examples) -> np.ndarray:

@@ -40,12 +40,19 @@ def list_pictures(folder: pathlib.Path, missing: str) -> set[str]:
     """The files in a folder and its subfolders, as paths from it such as `actor/0001.jpg`.
 
     Raises:
-        InputError: there is no such folder (then it says `missing`), or a link leads out of it.
+        InputError: there is no such folder (then it says `missing`), a link leads out of it or to
+            itself, or a folder cannot be read.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder: {missing}")
-    # Resolved, for the folder itself may be a link that the user made.
-    return set(_walk(folder, folder.resolve(), ""))
+    try:
+        # Resolved, for the folder itself may be a link that the user made.
+        return set(_walk(folder, folder.resolve(), ""))
+    except OSError as error:
+        raise InputError(f"{error.filename}: {error.strerror}: make it readable") from error
+    except RuntimeError as error:
+        # What pathlib raises for a link to itself, until Python 3.13.
+        raise InputError(f"{folder}: {error}: take out this link") from error
 
 
 def require_pictures(folder: pathlib.Path, names: Sequence[str], advice: str) -> None:

@@ -1,10 +1,12 @@
-"""From `Examples` to batches: decode, shuffle by seed and epoch, batch, prefetch."""
+"""From `Examples` to batches: decode, shuffle by seed and epoch, augment, batch, prefetch."""
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from keras_patchpu.data.augmentation import augment_image, check_augmentations
 from keras_patchpu.data.decode import decode_and_resize
 from keras_patchpu.data.examples import Examples
 from keras_patchpu.data.loading import read_encoded
@@ -62,6 +64,7 @@ def training_batches(
     epochs: int = 1,
     supervised: bool = False,
     cached: np.ndarray | None = None,
+    augment: Sequence[str] = (),
 ) -> tf.data.Dataset:
     """Shuffled batches of the epochs `first_epoch` to `epochs - 1`, one after the other.
 
@@ -75,20 +78,24 @@ def training_batches(
         observed: `(N, L)`, 1 where a positive label is observed.
         batch_size: images a batch.
         size, resize: as for `decode_and_resize`.
-        seed: seed of the shuffle.
+        seed: seed of the shuffle and of the augmentation.
         first_epoch: the first epoch to give, counted from 0.
         epochs: the epoch to stop before.
         supervised: give the full truth in place of the observed labels.
         cached: the array of `load_images`; without it pictures are read from their files.
+        augment: names out of `AUGMENTATIONS`, see `augment_image`.
 
     Returns:
         Dataset of `(images, {"observed": float32 (B, L), "index": int64 (B,)})` with images uint8
         `(B, size, size, 3)`; with `supervised`, `"labels"` in place of `"observed"`. The truth is
-        in the dataset only then.
+        in the dataset only then. With `augment` there are also `"crop"`, float32 `(B, 4)`, and
+        `"flip"`, bool `(B,)`.
 
     Raises:
-        ValueError: an image has no observed label (see `drop_unlabelled`).
+        ValueError: an image has no observed label (see `drop_unlabelled`), or a name in `augment`
+            is unknown.
     """
+    check_augmentations(augment)
     if not supervised and not np.any(observed, axis=1).all():
         row = int(np.flatnonzero(~np.any(observed, axis=1))[0])
         raise ValueError(
@@ -104,7 +111,10 @@ def training_batches(
     def one_epoch(epoch):
         rows = tf.numpy_function(order, [epoch], tf.int64)
         rows.set_shape((len(examples),))
-        return batches(tf.data.Dataset.from_tensor_slices(rows), cached=cached)
+        change = None
+        if augment:
+            change = functools.partial(augment_image, names=augment, seed=seed, epoch=epoch)
+        return batches(tf.data.Dataset.from_tensor_slices(rows), cached=cached, change=change)
 
     num_batches = -(-len(examples) // batch_size) * (epochs - first_epoch)
     dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
@@ -133,28 +143,55 @@ def epoch_order(num_examples: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng((seed, int(epoch))).permutation(num_examples)
 
 
-def _batches(examples, labels, name, rows, batch_size, size, resize, cached):
-    """Batches of the rows that the dataset `rows` gives, in its order."""
-    labels = tf.constant(labels, tf.float32)
-    if cached is None:
-        images = _images(rows, examples, size, resize).batch(batch_size)
-    else:
-        # A Python function, for a captured array would be copied into the graph.
-        def take(index):
-            image = tf.numpy_function(cached.__getitem__, [index], tf.uint8)
-            return tf.ensure_shape(image, (None, size, size, 3))
+def _batches(examples, labels, name, rows, batch_size, size, resize, cached, change=None):
+    """Batches of the rows that the dataset `rows` gives, in its order.
 
-        images = rows.batch(batch_size).map(take)
-    return tf.data.Dataset.zip(images, rows.batch(batch_size)).map(
-        lambda image, index: (image, {name: tf.gather(labels, index), "index": index})
-    )
+    `change`, given an image and its row, returns it augmented, with its crop and flip.
+    """
+    labels = tf.constant(labels, tf.float32)
+    if change is not None:
+        pictures = _augmented(rows, examples, size, resize, cached, change).batch(batch_size)
+    elif cached is not None:
+        take = functools.partial(_take, cached, size)
+        pictures = rows.batch(batch_size).map(lambda index: (take(index), {}))
+    else:
+        pictures = _images(rows, examples, size, resize).batch(batch_size)
+        pictures = pictures.map(lambda images: (images, {}))
+
+    def batch(picture, index):
+        images, view = picture
+        return images, {name: tf.gather(labels, index), "index": index, **view}
+
+    return tf.data.Dataset.zip(pictures, rows.batch(batch_size)).map(batch)
+
+
+def _augmented(rows, examples, size, resize, cached, change):
+    def load(row):
+        if cached is None:
+            image = _read(examples, size, resize, row)
+        else:
+            # By an array of one index, which copies: by the index alone it would be a view, and
+            # the tensor would share its memory with the cache.
+            image = _take(cached, size, [row])[0]
+        image, crop, flip = change(image, index=row)
+        return image, {"crop": crop, "flip": flip}
+
+    return rows.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
 def _images(rows, examples, size, resize):
-    def load(row):
-        # Read by Python, for a captured list of encoded pictures would be copied into the graph.
-        encoded = tf.numpy_function(functools.partial(read_encoded, examples), [row], tf.string)
-        encoded.set_shape(())
-        return decode_and_resize(encoded, size, resize)
+    read = functools.partial(_read, examples, size, resize)
+    return rows.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
-    return rows.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+def _take(cached, size, index):
+    # A Python function, for a captured array would be copied into the graph.
+    images = tf.numpy_function(cached.__getitem__, [index], tf.uint8)
+    return tf.ensure_shape(images, (None, size, size, 3))
+
+
+def _read(examples, size, resize, row):
+    # Read by Python, for a captured list of encoded pictures would be copied into the graph.
+    encoded = tf.numpy_function(functools.partial(read_encoded, examples), [row], tf.string)
+    encoded.set_shape(())
+    return decode_and_resize(encoded, size, resize)

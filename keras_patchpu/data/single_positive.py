@@ -100,7 +100,7 @@ def _draw_uniform(present: np.ndarray, seed: int, keys: list[str]) -> Iterator[t
         positives = np.flatnonzero(present[row])
         if len(positives):
             # Of 2**64 numbers the remainder favours no positive by more than L / 2**64.
-            yield row, positives[_hash(seed, key) % len(positives)]
+            yield row, positives[hash_key(seed, key) % len(positives)]
 
 
 def _draw_weighted(
@@ -111,12 +111,12 @@ def _draw_weighted(
         positives = np.flatnonzero(present[row] & (weights[row] > 0))
         if len(positives):
             limits = np.cumsum(weights[row, positives])
-            place = np.searchsorted(limits, _hash(seed, key) / 2**64 * limits[-1], side="right")
+            place = np.searchsorted(limits, hash_key(seed, key) / 2**64 * limits[-1], side="right")
             # Rounding may put the largest hashes on the last limit.
             yield row, positives[min(place, len(positives) - 1)]
 
 
-def _hash(seed: int, key: str) -> int:
+def hash_key(seed: int, key: str) -> int:
     """A number below 2**64 that seed and key decide."""
     digest = hashlib.blake2b(f"{seed}/{key}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little")

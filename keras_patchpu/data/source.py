@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+from collections.abc import Sequence
 
 from keras_patchpu.data.coco import read_coco
 from keras_patchpu.data.coco_tfds import read_coco_tfds
@@ -11,7 +12,7 @@ from keras_patchpu.data.digits import read_digits
 from keras_patchpu.data.examples import Examples
 from keras_patchpu.data.imagenet_real import read_imagenet_real
 from keras_patchpu.data.nus_wide import read_nus_wide
-from keras_patchpu.data.voc import read_voc
+from keras_patchpu.data.voc import read_voc, usual_splits
 from keras_patchpu.data.voc_tfds import read_voc_tfds
 from keras_patchpu.errors import InputError
 
@@ -19,7 +20,10 @@ LOOKED_FOR = ("VOCdevkit", "data/VOCdevkit", "~/VOCdevkit")
 _VOC_LISTS = "ImageSets/Main"
 # For each data set the files that tell it from the others; one of them is enough.
 _MARKS = {
-    "VOC": (_VOC_LISTS, f"VOC2012/{_VOC_LISTS}", f"VOCdevkit/VOC2012/{_VOC_LISTS}"),
+    "VOC": tuple(
+        f"{folder}{_VOC_LISTS}"
+        for folder in ("", "VOC2012/", "VOCdevkit/VOC2012/", "VOC2007/", "VOCdevkit/VOC2007/")
+    ),
     "COCO": ("annotations/instances_*.json",),
     "NUS-WIDE": ("ImageList", "ConceptsList", "Groundtruth/TrainTestLabels"),
     "CUB": ("train_test_split.txt", "CUB_200_2011"),
@@ -27,8 +31,10 @@ _MARKS = {
 }
 
 
-def read_source(source: str | os.PathLike | None, seed: int = 0) -> tuple[Examples, Examples]:
-    """The training and the test split of a source.
+def read_source(
+    source: str | os.PathLike | None, seed: int = 0, splits: Sequence[str] = ("train", "test")
+) -> tuple[Examples, ...]:
+    """The training and the test split of a source, or one of them.
 
     ImageNet ReaL has labels for its test split only: its training split is empty, so that it can be
     evaluated on, but `drop_unlabelled` refuses to train on it.
@@ -38,16 +44,28 @@ def read_source(source: str | os.PathLike | None, seed: int = 0) -> tuple[Exampl
             NUS-WIDE, CUB or ImageNet ReaL as their readers expect it, or None for the first folder
             of `LOOKED_FOR`.
         seed: of the embedded scenes.
+        splits: which to read, of `"train"` and `"test"`. As in the field's papers these are train
+            and val of COCO and VOC 2012, trainval and test of VOC 2007.
+
+    Returns:
+        As many splits as were asked for, in their order.
 
     Raises:
         InputError: if it is not there or cannot be read.
     """
+    read = _reader(source, seed)
+    return tuple(read(split) for split in splits)
+
+
+def _reader(source, seed):
+    """A function that reads the split `"train"` or `"test"`."""
+    official = {"train": "train", "test": "val"}
     if source == "digits":
-        return read_digits("train", seed=seed), read_digits("test", seed=seed)
+        return lambda split: read_digits(split, seed=seed)
     if source == "tfds":
-        return read_voc_tfds("train"), read_voc_tfds("val")
+        return lambda split: read_voc_tfds(official[split])
     if source == "coco-tfds":
-        return read_coco_tfds("train"), read_coco_tfds("val")
+        return lambda split: read_coco_tfds(official[split])
     if source is None:
         folders = [pathlib.Path(name).expanduser() for name in LOOKED_FOR]
         source = next((folder for folder in folders if folder.is_dir()), None)
@@ -59,17 +77,24 @@ def read_source(source: str | os.PathLike | None, seed: int = 0) -> tuple[Exampl
         )
     match _recognise(pathlib.Path(source)):
         case "VOC":
-            return read_voc(source, "train"), read_voc(source, "val")
+            splits = usual_splits(source)
+            return lambda split: read_voc(source, splits[split])
         case "COCO":
-            return read_coco(source, "train"), read_coco(source, "val")
+            return lambda split: read_coco(source, official[split])
         case "NUS-WIDE":
-            return read_nus_wide(source, "train"), read_nus_wide(source, "test")
+            return lambda split: read_nus_wide(source, split)
         case "CUB":
-            return read_cub(source, "train"), read_cub(source, "test")
+            return lambda split: read_cub(source, split)
         case _:
-            test = read_imagenet_real(source)
-            empty = "train (ReaL labels the validation pictures only: it is to evaluate on)"
-            return dataclasses.replace(test.select([]), split=empty), test
+            return lambda split: _read_imagenet_real(source, split)
+
+
+def _read_imagenet_real(source, split):
+    test = read_imagenet_real(source)
+    if split == "test":
+        return test
+    empty = "train (ReaL labels the validation pictures only: it is to evaluate on)"
+    return dataclasses.replace(test.select([]), split=empty)
 
 
 def _recognise(path):

@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from keras_patchpu.data.examples import Examples
+from keras_patchpu.data.on_disk import list_pictures
 from keras_patchpu.data.voc_annotation import (
     VOC_LABELS,
     difficult_label,
@@ -15,6 +16,8 @@ from keras_patchpu.data.voc_annotation import (
     truth_from_objects,
 )
 from keras_patchpu.errors import InputError
+
+_UNPACK = "unpack the VOC archive again"
 
 
 def read_voc(path: str | os.PathLike, split: str, difficult: str = "negative") -> Examples:
@@ -28,9 +31,13 @@ def read_voc(path: str | os.PathLike, split: str, difficult: str = "negative") -
     Images without any positive label stay in: evaluation needs them. `drop_unlabelled` takes them
     out of a training split.
 
+    `VOCdevkit`, `VOC2012`, `Annotations` and `JPEGImages` may be links, as where a disk is shared.
+    Files in the last two may be links to others of the same folder; one that leads out of it is
+    refused, whether the split has it or not.
+
     Args:
-        path: the `VOCdevkit` folder (holding `VOC2012`), the folder above it, or a folder such as
-            `VOC2012` or `VOC2007` itself.
+        path: the `VOCdevkit` folder, the folder above it, or a folder such as `VOC2012` or
+            `VOC2007` itself. Of a devkit that holds both, `VOC2012` is read.
         split: a list in `ImageSets/Main`, such as `"train"`, `"val"` or `"trainval"`.
         difficult: label of a class of which an image shows difficult objects only: `"negative"`
             (0), `"ignore"` (-1) or `"positive"` (1).
@@ -46,7 +53,9 @@ def read_voc(path: str | os.PathLike, split: str, difficult: str = "negative") -
     folder = _find_folder(pathlib.Path(path))
     ids = _read_split(folder, split)
     marked_difficult = _read_difficult_only(folder, split)
-    present_files = set(os.listdir(folder / "JPEGImages"))
+    present_files = list_pictures(folder / "JPEGImages", _UNPACK)
+    # For the links: what is missing is told with its id below.
+    list_pictures(folder / "Annotations", _UNPACK)
 
     file_names, objects = [], []
     for image_id in ids:
@@ -87,22 +96,38 @@ def read_voc(path: str | os.PathLike, split: str, difficult: str = "negative") -
     )
 
 
+def usual_splits(path: str | os.PathLike) -> dict[str, str]:
+    """The lists that the field trains and tests on, under `"train"` and `"test"`.
+
+    `trainval` and `test` of VOC 2007; `train` and `val` of VOC 2012, whose test labels are not
+    public.
+
+    Raises:
+        InputError: as `read_voc`.
+    """
+    folder = _find_folder(pathlib.Path(path))
+    if folder.name == "VOC2007" and (folder / "ImageSets" / "Main" / "test.txt").exists():
+        return {"train": "trainval", "test": "test"}
+    return {"train": "train", "test": "val"}
+
+
 def _find_folder(path):
-    candidates = (path, path / "VOC2012", path / "VOCdevkit" / "VOC2012")
+    candidates = [path]
+    for name in ("VOC2012", "VOC2007"):
+        candidates += [path / name, path / "VOCdevkit" / name]
     for folder in candidates:
         if (folder / "ImageSets" / "Main").is_dir():
             for name in ("Annotations", "JPEGImages"):
                 if not (folder / name).is_dir():
                     raise InputError(
-                        f"{folder / name}: no such folder, but a VOC folder needs it: unpack the "
-                        "VOC archive again"
+                        f"{folder / name}: no such folder, but a VOC folder needs it: {_UNPACK}"
                     )
             # Resolved, so that a path of "." still gives the data set a name.
             return folder.resolve()
     looked_for = ", ".join(str(folder / "ImageSets" / "Main") for folder in candidates)
     raise InputError(
         f"{path}: {'not a VOC folder' if path.exists() else 'no such folder'} (looked for "
-        f"{looked_for}): give the VOCdevkit folder, or the VOC2012 folder inside it"
+        f"{looked_for}): give the VOCdevkit folder, or the VOC2007 or VOC2012 folder inside it"
     )
 
 

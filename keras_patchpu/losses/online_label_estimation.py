@@ -11,6 +11,7 @@ from keras_patchpu.losses.expected_positives import (
     observed_crossentropy,
 )
 from keras_patchpu.losses.multi_label_loss import MultiLabelLoss
+from keras_patchpu.losses.per_image_state import observed_labels
 
 # Unobserved labels start between logit(0.4) and logit(0.6), observed ones at logit(0.995), known
 # negatives at logit(0.005).
@@ -46,14 +47,8 @@ class LabelEstimator(keras.layers.Layer):
         logits = np.random.default_rng(seed).uniform(
             -UNOBSERVED_LIMIT, UNOBSERVED_LIMIT, (num_examples, num_labels)
         )
-        if observed is not None:
-            if np.shape(observed) != logits.shape:
-                raise ValueError(
-                    f"Invalid value for argument `observed`. Expected the shape {logits.shape} "
-                    f"of (num_examples, num_labels). Received shape: {np.shape(observed)}"
-                )
-            observed = np.asarray(observed)
-            logits = np.where(observed == 0, logits, observed * OBSERVED_LOGIT)
+        observed = observed_labels(observed, num_examples, num_labels)
+        logits = np.where(observed == 0, logits, observed * OBSERVED_LOGIT)
         self.num_examples = num_examples
         self.num_labels = num_labels
         self.seed = seed

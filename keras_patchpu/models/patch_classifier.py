@@ -1,7 +1,5 @@
 """The paper's model: patches, embedder, codebook attention and classifier in one graph."""
 
-from collections.abc import Mapping
-
 import keras
 
 from keras_patchpu.layers import (
@@ -11,11 +9,11 @@ from keras_patchpu.layers import (
     PatchPyramid,
     TimeDistributed,
 )
-from keras_patchpu.models.scaled_learning_rate import scale_learning_rate
+from keras_patchpu.models.multi_label_model import MultiLabelModel
 
 
 @keras.saving.register_keras_serializable(package="keras_patchpu")
-class PatchClassifier(keras.Model):
+class PatchClassifier(MultiLabelModel):
     """Multi-label classifier that pools patches by attention, once for each label.
 
     1. patches `(B, M, P, P, 3)` of the image at `num_levels` resolutions (section 3.1.1)
@@ -96,36 +94,13 @@ class PatchClassifier(keras.Model):
         self.codebook_attention = attend
         self.label_classifier = classify
 
-    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
-        # What a loss remembers of each image is saved and trained as a part of the model; Keras
-        # has no way to forget that of an earlier loss, so it is put out of training.
-        if getattr(self, "loss_state", None) is not None:
-            self.loss_state.trainable = False
-        self.loss_state = getattr(loss, "state", None)
-        if self.loss_state is not None:
-            self.loss_state.trainable = True
-        if self.loss_state is not None and self.loss_state.trainable_variables:
-            optimizer = scale_learning_rate(
-                optimizer,
-                self.loss_state.trainable_variables,
-                self.loss_state.learning_rate_factor,
-            )
-        super().compile(optimizer=optimizer, loss=loss, **kwargs)
-        # Now rather than in the first step, which would be traced twice for it.
-        self.optimizer.build(self.trainable_variables)
+    @property
+    def attention_grids(self):
+        return self.patch_pyramid.grids(self.image_size, self.image_size)
 
-    def compile_from_config(self, config):
-        # Keras leaves this to a model that overrides `compile`.
-        self.compile(**keras.saving.deserialize_keras_object(config))
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return self.loss(y, y_pred, sample_weight)
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        # Keras would hand the metrics the first entry of a dict, whichever that is.
-        if isinstance(y, Mapping):
-            y = y["labels"] if "labels" in y else y["observed"]
-        return super().compute_metrics(x, y, y_pred["logits"], sample_weight)
+    @property
+    def attention_boxes(self):
+        return self.patch_pyramid.boxes(self.image_size, self.image_size)
 
     def get_config(self):
         # Not super().get_config(): that of a functional model describes the whole graph.
@@ -141,7 +116,3 @@ class PatchClassifier(keras.Model):
             "name": self.name,
             "trainable": self.trainable,
         }
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)

@@ -42,8 +42,8 @@ def export(
       then 0 and `""`. A broken picture does not fail the others of its batch.
 
     Args:
-        model: with `image_size` S, a `patch_pyramid`, and a dict output with `logits` `(N, L)` and
-            `attention` `(N, L, M)`.
+        model: one of `keras_patchpu.models`, or another with `image_size` S, `attention_grids`,
+            `attention_boxes`, and a dict output with `logits` `(N, L)` and `attention` `(N, L, M)`.
         directory: of the model; made if it is not there.
         label_names: the L names, in the order of the logits.
         version: a positive integer, or None for the next one that is free.
@@ -96,7 +96,7 @@ def next_version(directory: pathlib.Path) -> int:
 def _write(model, path, label_names, resize):
     size = model.image_size
     top_labels = min(TOP_LABELS, len(label_names))
-    coverage = patch_coverage(model.patch_pyramid, size, size)
+    coverage = patch_coverage(model.attention_grids, model.attention_boxes)
     infer, layers = inference_function(model)
 
     def answer(images, status):

@@ -1,5 +1,6 @@
 """Training runs: recipes, run directories and evaluation."""
 
+from keras_patchpu.training.agreement import Agreement
 from keras_patchpu.training.evaluation import Evaluation, evaluate
 from keras_patchpu.training.recipe import RECIPES, Recipe, make_optimizer
 from keras_patchpu.training.run_directory import RunDirectory, load_model
@@ -7,6 +8,7 @@ from keras_patchpu.training.trainer import Run, load_or_check, make_model, read_
 
 __all__ = [
     "RECIPES",
+    "Agreement",
     "Evaluation",
     "Recipe",
     "Run",

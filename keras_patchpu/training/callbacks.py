@@ -9,6 +9,7 @@ import keras
 import tqdm
 
 from keras_patchpu.errors import InputError
+from keras_patchpu.training.agreement import Agreement
 from keras_patchpu.training.evaluation import Evaluation
 from keras_patchpu.training.run_directory import RunDirectory
 
@@ -54,7 +55,7 @@ class EndOfEpoch(keras.callbacks.Callback):
     def __init__(
         self,
         run: RunDirectory,
-        evaluate: Callable[[keras.Model], Evaluation],
+        evaluate: Callable[[keras.Model], Evaluation | Agreement],
         num_examples: int,
         epochs: int,
         history: list[dict],
@@ -78,17 +79,16 @@ class EndOfEpoch(keras.callbacks.Callback):
         train_seconds = time.monotonic() - self.started
         evaluation = self.evaluate(self.model)
         # Scores that are not numbers: the last step spoilt the weights, the mean loss is older.
-        if not math.isfinite(loss + evaluation.mean_average_precision):
+        if not math.isfinite(loss + evaluation.headline):
             raise InputError(
-                f"epoch {epoch + 1} ended with a loss of {loss} and a test mAP of "
-                f"{evaluation.mean_average_precision}: start anew with another --batch-size, "
-                "--seed or --recipe"
+                f"epoch {epoch + 1} ended with a loss of {loss} and a {evaluation.title} of "
+                f"{evaluation.headline}: start anew with another --batch-size, --seed or --recipe"
             )
         speed = self.num_examples / train_seconds
         row = {
             "epoch": epoch + 1,
             "loss": f"{loss:.6f}",
-            "test_map": f"{evaluation.mean_average_precision:.3f}",
+            evaluation.column: f"{evaluation.headline:.3f}",
             "images_per_second": f"{speed:.2f}",
             "seconds": f"{time.monotonic() - self.started:.1f}",
         }
@@ -102,7 +102,7 @@ class EndOfEpoch(keras.callbacks.Callback):
         left = min(self.seconds_an_epoch) * (self.epochs - epoch - 1)
         print(
             f"epoch {epoch + 1:3d}/{self.epochs}  loss {loss:7.3f}  "
-            f"test mAP {evaluation.mean_average_precision:5.1f}  {speed:6.1f} images/s  "
+            f"{evaluation.title} {evaluation.headline:5.1f}  {speed:6.1f} images/s  "
             f"{tqdm.tqdm.format_interval(left)} left",
             flush=True,
         )
@@ -119,7 +119,7 @@ def _tensorboard_writer(path):
     def write(row, epoch):
         try:
             with writer.as_default(step=epoch):
-                for name in ("loss", "test_map", "images_per_second"):
+                for name in row.keys() - {"epoch", "seconds"}:
                     tf.summary.scalar(name, float(row[name]))
             writer.flush()
         except tf.errors.OpError as error:

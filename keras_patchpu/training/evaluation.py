@@ -1,4 +1,4 @@
-"""How good a model is on a split with full truth."""
+"""How good a model is on a split."""
 
 import dataclasses
 
@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_patchpu.data import Examples, evaluation_batches
 from keras_patchpu.metrics import average_precision
+from keras_patchpu.training.agreement import Agreement
 
 # Below this many test images the average precision of a class says little.
 FEW_POSITIVES = 20
@@ -23,10 +24,19 @@ class Evaluation:
         num_images: N.
     """
 
+    # How the history and the line of an epoch call the figure that sums it up.
+    column = "test_map"
+    title = "test mAP"
+
     label_names: tuple[str, ...]
     average_precisions: np.ndarray
     num_positives: np.ndarray
     num_images: int
+
+    @property
+    def headline(self) -> float:
+        """The figure that sums it up."""
+        return self.mean_average_precision
 
     @property
     def mean_average_precision(self) -> float:
@@ -78,7 +88,7 @@ def evaluate(
     batch_size: int,
     resize: str = "stretch",
     cached: np.ndarray | None = None,
-) -> Evaluation:
+) -> Evaluation | Agreement:
     """Scores every image of a split, none dropped, and measures each label.
 
     Args:
@@ -87,13 +97,20 @@ def evaluate(
         batch_size: images a step.
         resize: `"stretch"` or `"pad"`, as the model was trained.
         cached: what `load_images` returned, or None to read the files.
+
+    Returns:
+        `Agreement` where the truth is not known.
     """
     batches = evaluation_batches(examples, batch_size, model.image_size, resize, cached)
-    logits = [
-        keras.ops.convert_to_numpy(model.predict_on_batch(images)["logits"])
-        for images, _ in batches.as_numpy_iterator()
-    ]
-    precisions = average_precision(examples.labels, np.concatenate(logits))
+    logits = np.concatenate(
+        [
+            keras.ops.convert_to_numpy(model.predict_on_batch(images)["logits"])
+            for images, _ in batches.as_numpy_iterator()
+        ]
+    )
+    if not examples.truth_known:
+        return Agreement(examples.label_names, examples.labels, logits)
+    precisions = average_precision(examples.labels, logits)
     return Evaluation(
         label_names=examples.label_names,
         average_precisions=100 * keras.ops.convert_to_numpy(precisions),

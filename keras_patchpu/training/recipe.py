@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import keras
 
@@ -25,6 +26,7 @@ class Recipe:
             `"cosine"`: up in a line over the first 5% of the steps, then down to 0 as a cosine.
         weight_decay: decoupled from the gradient, on every variable.
         resize: how a picture becomes a square, `"stretch"` or `"pad"`.
+        augment: names of `data.AUGMENTATIONS`; the paper has none.
 
     Raises:
         InputError: a level is smaller than a patch.
@@ -41,6 +43,7 @@ class Recipe:
     schedule: str = "halve"
     weight_decay: float = 1e-4
     resize: str = "stretch"
+    augment: Sequence[str] = ()
 
     def __post_init__(self):
         smallest = self.image_size // 2 ** (self.num_levels - 1)

@@ -1,6 +1,5 @@
 """The directory that a training run writes, safe to be killed at any moment."""
 
-import contextlib
 import csv
 import json
 import os
@@ -11,34 +10,9 @@ import zipfile
 import keras
 
 from keras_patchpu.errors import InputError
+from keras_patchpu.whole_file import UNFINISHED, replaced_whole
 
-UNFINISHED = ".unfinished-"
-
-
-@contextlib.contextmanager
-def replaced_whole(path: pathlib.Path):
-    """Gives a path to write to; what is there at the end takes the place of `path` at once.
-
-    A reader finds the old file or the new one, never a part; an error leaves nothing behind, and
-    what a killed process left is written over.
-
-    Raises:
-        InputError: it cannot be written, as on a full disk.
-    """
-    # The suffix stays: Keras goes by it.
-    unfinished = path.with_name(f"{UNFINISHED}{path.name}")
-    try:
-        yield unfinished
-        with open(unfinished, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error}): see to the disk, then go on "
-            "with --resume"
-        ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+_ADVICE = "see to the disk, then go on with --resume"
 
 
 class RunDirectory:
@@ -117,7 +91,7 @@ class RunDirectory:
 
     def write_json(self, name: str, content: dict) -> None:
         """Writes a JSON file of the run."""
-        with replaced_whole(self.path / name) as path:
+        with replaced_whole(self.path / name, _ADVICE) as path:
             path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def read_history(self, num_epochs: int | None = None) -> list[dict]:
@@ -131,7 +105,7 @@ class RunDirectory:
 
     def write_history(self, rows: list[dict]) -> None:
         """Writes all rows."""
-        with replaced_whole(self.path / "history.csv") as path:
+        with replaced_whole(self.path / "history.csv", _ADVICE) as path:
             with open(path, "w", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, fieldnames=list(rows[-1]))
                 writer.writeheader()
@@ -164,7 +138,7 @@ class RunDirectory:
 
 def save_model(model: keras.Model, path: pathlib.Path) -> None:
     """Writes a `.keras` file, whole or not at all."""
-    with replaced_whole(path) as unfinished:
+    with replaced_whole(path, _ADVICE) as unfinished:
         model.save(unfinished)
 
 

@@ -11,22 +11,28 @@ import keras
 import numpy as np
 
 from keras_patchpu import losses
-from keras_patchpu.data import Examples, load_images, training_batches, write_observed
+from keras_patchpu.data import (
+    Examples,
+    PictureCache,
+    load_images,
+    training_batches,
+    write_observed,
+)
 from keras_patchpu.errors import InputError
 from keras_patchpu.models import PatchClassifier
 from keras_patchpu.serving import export, next_version
+from keras_patchpu.training.agreement import Agreement
 from keras_patchpu.training.callbacks import EndOfEpoch, Progress
 from keras_patchpu.training.evaluation import Evaluation, evaluate
 from keras_patchpu.training.recipe import Recipe, make_optimizer
 from keras_patchpu.training.run_directory import (
     RunDirectory,
     load_model,
-    replaced_whole,
     save_model,
 )
 
-# Pictures are decoded once and kept if they fit into this, else read anew in every epoch.
-CACHE_BYTES = 4 * 2**30
+# Without a cache on disk pictures are kept in memory if they fit into this.
+MEMORY_BYTES = 4 * 2**30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +69,7 @@ class Run:
             "seed": self.seed,
             "expected_positives": self.expected_positives,
             **dataclasses.asdict(self.recipe),
+            "augment": list(self.recipe.augment),  # as JSON gives it back
             "draw": self.draw,
             "observed": hashlib.blake2b(self.observed.tobytes(), digest_size=8).hexdigest(),
             "label_names": list(self.train.label_names),
@@ -76,16 +83,21 @@ def read_config(directory: RunDirectory) -> tuple[Recipe, dict]:
         InputError: the directory holds no run.
     """
     config = directory.read_json("config.json")
-    fields = [field.name for field in dataclasses.fields(Recipe)]
-    for name in (*fields, "data", "seed", "label_names"):
+    fields = dataclasses.fields(Recipe)
+    required = [field.name for field in fields if field.default is dataclasses.MISSING]
+    for name in (*required, "data", "seed", "label_names"):
         if name not in config:
             raise InputError(
                 f"{directory.path / 'config.json'} is not that of a training run: no {name}"
             )
-    return Recipe(**{name: config[name] for name in fields}), config
+    values = {field.name: config[field.name] for field in fields if field.name in config}
+    values["augment"] = tuple(values.get("augment", ()))
+    return Recipe(**values), config
 
 
-def train(run: Run, out: str, resume: bool, saved_models: str) -> tuple[Evaluation, pathlib.Path]:
+def train(
+    run: Run, out: str, resume: bool, saved_models: str, cache: PictureCache | None = None
+) -> tuple[Evaluation | Agreement, pathlib.Path]:
     """Trains, measures and exports; prints a line an epoch and writes `out` as it goes.
 
     Killed at any moment and called again with `resume`, it ends with the weights that it would
@@ -97,9 +109,10 @@ def train(run: Run, out: str, resume: bool, saved_models: str) -> tuple[Evaluati
         resume: go on with what is in `out`.
         saved_models: the SavedModel goes to `saved_models/<name of out>/1`, or to the next number
             if another run's is there.
+        cache: keeps resized pictures from run to run.
 
     Returns:
-        The trained model on `run.test`, and the path of the SavedModel.
+        What `evaluate` says of the trained model on `run.test`, and the path of the SavedModel.
 
     Raises:
         InputError: see `RunDirectory.check` and `load_images`; a file cannot be written; the loss
@@ -108,10 +121,10 @@ def train(run: Run, out: str, resume: bool, saved_models: str) -> tuple[Evaluati
     recipe = run.recipe
     directory = RunDirectory(out)
     directory.check(run.config(), resume)
-    cached_train, cached_test = load_or_check([run.train, run.test], recipe)
+    cached_train, cached_test = load_or_check([run.train, run.test], recipe, cache)
     directory.start(run.config())
-    with replaced_whole(directory.path / "observed.csv") as path:
-        write_observed(path, run.train, run.observed)
+    if run.draw != "given":
+        write_observed(directory.path / "observed.csv", run.train, run.observed)
 
     measure = functools.partial(
         evaluate,
@@ -158,10 +171,17 @@ def write_metrics(
     return target
 
 
-def load_or_check(splits: list[Examples], recipe: Recipe) -> list[np.ndarray | None]:
-    """Decodes the pictures of the splits, and keeps them where all fit into `CACHE_BYTES`."""
+def load_or_check(
+    splits: list[Examples], recipe: Recipe, cache: PictureCache | None
+) -> list[np.ndarray | None]:
+    """The resized pictures of the splits, from the cache or, without one, in memory.
+
+    None for a split that is too large: its pictures are checked, and read anew in every epoch.
+    """
     size = recipe.image_size
-    keep = 3 * size**2 * sum(map(len, splits)) <= CACHE_BYTES
+    if cache is not None:
+        return [cache.get(split, size, recipe.resize) for split in splits]
+    keep = 3 * size**2 * sum(map(len, splits)) <= MEMORY_BYTES
     return [load_images(split, size, recipe.resize, keep) for split in splits]
 
 
@@ -206,6 +226,7 @@ def fit(run, model, directory, num_epochs, measure, cached) -> None:
         epochs=recipe.epochs,
         supervised=model.loss.supervised,
         cached=cached,
+        augment=recipe.augment,
     )
     history = directory.read_history(num_epochs)
     model.fit(

@@ -13,6 +13,8 @@ from keras_patchpu.errors import InputError
         ("ImageSets/Main/train.txt", "read_voc", ["train", "val"]),
         ("VOC2012/ImageSets/Main/train.txt", "read_voc", ["train", "val"]),
         ("VOCdevkit/VOC2012/ImageSets/Main/train.txt", "read_voc", ["train", "val"]),
+        ("VOC2007/ImageSets/Main/trainval.txt", "read_voc", ["train", "val"]),
+        ("VOCdevkit/VOC2007/ImageSets/Main/test.txt", "read_voc", ["trainval", "test"]),
         ("annotations/instances_val2017.json", "read_coco", ["train", "val"]),
         ("ImageList/TrainImagelist.txt", "read_nus_wide", ["train", "test"]),
         ("ConceptsList/Concepts81.txt", "read_nus_wide", ["train", "test"]),
@@ -23,6 +25,8 @@ from keras_patchpu.errors import InputError
 def test_a_folder_is_known_by_its_layout(tmp_path, monkeypatch, mark, reader, splits):
     (tmp_path / mark).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / mark).touch()
+    for name in ("Annotations", "JPEGImages"):  # a VOC folder has them beside its lists
+        (tmp_path / mark).parents[2].joinpath(name).mkdir(exist_ok=True)
     asked = []
     monkeypatch.setattr(source, reader, lambda path, split: asked.append(split) or (path, split))
     assert read_source(str(tmp_path)) == tuple((str(tmp_path), split) for split in splits)
@@ -58,3 +62,10 @@ def test_a_folder_of_no_data_set_says_what_was_looked_for(tmp_path):
     assert all(mark in message for mark in (*marks, "train_test_split.txt"))
     with pytest.raises(InputError, match="nowhere: no such folder"):
         read_source(tmp_path / "nowhere")
+
+
+def test_one_split_alone_is_read(tmp_path, monkeypatch):
+    for name in ("ImageSets/Main", "Annotations", "JPEGImages"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setattr(source, "read_voc", lambda path, split: split)
+    assert read_source(tmp_path, splits=["test"]) == ("val",)

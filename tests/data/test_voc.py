@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import numpy as np
@@ -77,9 +78,113 @@ def test_devkit_its_parent_and_the_folder_are_the_same(voc, monkeypatch):
     assert read_voc(".", "val").name == "VOC2012"
 
 
-def test_voc2007_is_read_when_named(voc):
-    shutil.move(voc, voc.parent / "VOC2007")
+def test_voc2007_is_read_when_named_or_alone(voc):
+    shutil.copytree(voc, voc.parent / "VOC2007")
     assert read_voc(voc.parent / "VOC2007", "train").name == "VOC2007"
+    assert read_voc(voc.parent, "train").name == "VOC2012"
+    shutil.rmtree(voc)
+    for path in (voc.parent, voc.parent.parent):
+        assert read_voc(path, "train").name == "VOC2007"
+
+
+# As VOCtrainval_06-Nov-2007.tar and VOCtest_06-Nov-2007.tar have it, unpacked into one folder.
+XML_2007 = """<annotation>
+\t<folder>VOC2007</folder>
+\t<filename>{image_id}.jpg</filename>
+\t<source>
+\t\t<database>The VOC2007 Database</database>
+\t\t<annotation>PASCAL VOC2007</annotation>
+\t\t<image>flickr</image>
+\t\t<flickrid>341012865</flickrid>
+\t</source>
+\t<owner>
+\t\t<flickrid>Fried Camels</flickrid>
+\t\t<name>Jinky the Fruit Bat</name>
+\t</owner>
+\t<size>
+\t\t<width>500</width>
+\t\t<height>250</height>
+\t\t<depth>3</depth>
+\t</size>
+\t<segmented>0</segmented>
+\t<object>
+\t\t<name>{name}</name>
+\t\t<pose>Left</pose>
+\t\t<truncated>1</truncated>
+\t\t<difficult>{difficult}</difficult>
+\t\t<bndbox>
+\t\t\t<xmin>51</xmin>
+\t\t\t<ymin>26</ymin>
+\t\t\t<xmax>100</xmax>
+\t\t\t<ymax>250</ymax>
+\t\t</bndbox>
+\t</object>
+</annotation>
+"""
+
+
+def test_voc2007_with_its_test_split(tmp_path):
+    voc = tmp_path / "VOCdevkit" / "VOC2007"
+    lists = voc / "ImageSets" / "Main"
+    for part in (lists, voc / "Annotations", voc / "JPEGImages", voc / "ImageSets" / "Layout"):
+        part.mkdir(parents=True)
+    objects = {"000001": ("dog", 0), "000002": ("train", 0), "000005": ("chair", 1)}
+    objects |= {"000007": ("car", 0)}
+    for image_id, (name, difficult) in objects.items():
+        xml = XML_2007.format(image_id=image_id, name=name, difficult=difficult)
+        (voc / "Annotations" / f"{image_id}.xml").write_text(xml)
+        (voc / "JPEGImages" / f"{image_id}.jpg").touch()
+    splits = {"test": ["000001", "000002"], "train": ["000005"], "val": ["000007"]}
+    splits["trainval"] = splits["train"] + splits["val"]
+    for split, ids in splits.items():
+        (lists / f"{split}.txt").write_text("".join(f"{image_id}\n" for image_id in ids))
+        # train_train.txt is of a class, as is train_test.txt.
+        for name in VOC_LABELS:
+            flags = {i: 0 if objects[i][1] else 1 for i in ids if objects[i][0] == name}
+            lines = [f"{image_id} {flags.get(image_id, -1):2d}\n" for image_id in ids]
+            (lists / f"{name}_{split}.txt").write_text("".join(lines))
+
+    for split, expected in {
+        "train": [set()],
+        "val": [{"car"}],
+        "trainval": [set(), {"car"}],
+        "test": [{"dog"}, {"train"}],
+    }.items():
+        examples = read_voc(tmp_path / "VOCdevkit", split)
+        assert (examples.name, examples.split) == ("VOC2007", split)
+        assert [names_of(row) for row in examples.labels] == expected
+        assert examples.keys == tuple(f"{image_id}.jpg" for image_id in splits[split])
+    assert read_voc(voc, "trainval", "ignore").labels[0, column("chair")] == -1
+    np.testing.assert_allclose(examples.boxes[0], [[0.1, 0.1, 1, 0.2]])
+    assert message_of(voc, "train_train").endswith("there: test, train, trainval, val")
+
+
+@pytest.mark.parametrize("part", ["..", ".", "JPEGImages", "Annotations"])
+def test_folders_may_be_links(voc, tmp_path, part):
+    expected = read_voc(voc, "train")
+    folder = (voc / part).resolve()
+    elsewhere = tmp_path / "disk" / folder.name
+    elsewhere.parent.mkdir()
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    for path in (voc, voc.parent, voc.parent.parent):
+        examples = read_voc(path, "train")
+        assert (examples.name, examples.keys) == ("VOC2012", expected.keys)
+        np.testing.assert_array_equal(examples.labels, expected.labels)
+        assert os.path.isfile(examples.images[0])
+
+
+@pytest.mark.parametrize("name", ["JPEGImages/2008_000001.jpg", "Annotations/2008_000001.xml"])
+def test_links_out_of_the_folder_are_refused(voc, tmp_path, name):
+    file = voc / name
+    file.rename(file.with_name("other"))
+    file.symlink_to("other")
+    assert len(read_voc(voc, "train")) == 6
+    file.unlink()
+    file.with_name("other").rename(tmp_path / "secret")
+    file.symlink_to(tmp_path / "secret")
+    message = message_of(voc)
+    assert f"{file}: a link that leads out of {file.parent}: put the file itself" in message
 
 
 @pytest.mark.parametrize(("difficult", "label"), [("negative", 0), ("ignore", -1), ("positive", 1)])

@@ -95,14 +95,67 @@ def test_online_label_estimation():
     np.testing.assert_allclose(value, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["an", "wn", "epr"])
+SIZES = {"num_examples": 3, "num_labels": 4}
+EXPECTED = {**SIZES, "expected_positives": 5.0, "observed": OBSERVED}
+OPTIONS = {
+    "an": {},
+    "wn": {},
+    "epr": {"expected_positives": 1.4},
+    "wan": {},
+    "en": EXPECTED,
+    "ep": EXPECTED,
+    "en+cl": EXPECTED,
+    "en+scl": {**EXPECTED, "grid": (2, 2), "map_size": 2},
+    "ll_r": {"delta_rel": 100},
+    "ll_ct": {"delta_rel": 100},
+    "ll_cp": {**SIZES, "delta_rel": 100},
+    "em": {},
+    "em+apl": {**SIZES, "warmup_epochs": 1},
+    "gr": {},
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
 def test_a_known_negative_is_pushed_down(name):
-    options = {"expected_positives": 1.4} if name == "epr" else {}
-    loss = losses.get(name, **options)
+    """In every epoch, and even where all that may be taken for a positive is."""
+    loss = losses.get(name, **OPTIONS[name])
+    y_true = {"observed": tf.constant(OBSERVED), "index": tf.constant([0, 1, 2])}
+    attention = tf.constant(np.full((3, 4, 4), 0.25, "float32"))
     logits = tf.constant(LOGITS)
-    with tf.GradientTape() as tape:
-        tape.watch(logits)
-        value = loss.call({"observed": tf.constant(OBSERVED)}, {**OUTPUTS, "logits": logits})
-    gradient = tape.gradient(value, logits).numpy()
-    assert np.isfinite(gradient).all()
-    assert (gradient[OBSERVED == -1] > 0).all()
+    for epoch in range(3):
+        loss.begin_epoch(epoch, 3)
+        loss.training = True
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = loss(y_true, {**OUTPUTS, "logits": logits, "attention": attention})
+        gradient = tape.gradient(value, logits).numpy()
+        assert np.isfinite(gradient).all()
+        assert (gradient[OBSERVED == -1] > 0).all()
+    if name in ("en", "ep", "en+cl", "en+scl"):
+        expected, scores = loss.state.expected.numpy(), loss.state.scores.numpy()
+        candidates = (OBSERVED != -1) & (OBSERVED == 1).any(axis=0)
+        np.testing.assert_array_equal(expected, candidates)
+        assert (scores[OBSERVED == -1] == 0).all() and (scores[OBSERVED != -1] > 0).all()
+    if name == "en+scl":
+        assert not loss.state.maps.numpy()[OBSERVED == -1].any()
+    if name == "ll_cp":
+        np.testing.assert_array_equal(loss.state.flipped.numpy(), OBSERVED == 0)
+    if name == "em+apl":
+        assert (loss.state.labels.numpy()[OBSERVED != 0] == -1).all()
+        assert (loss.state.scores.numpy()[OBSERVED != 0] == 2).all()
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIONS if name not in ("wn", "epr")])
+def test_of_known_negatives_alone_it_is_their_crossentropy(name):
+    loss = losses.get(name, **OPTIONS[name])
+    y_true = {"observed": tf.constant([[-1.0, -1, -1, -1]]), "index": tf.constant([2])}
+    attention = tf.constant(np.full((1, 4, 4), 0.25, "float32"))
+    for epoch in range(2):
+        loss.begin_epoch(epoch, 2)
+        loss.training = True
+        value = float(loss(y_true, {"logits": LOGITS[:1], "attention": attention}))
+        terms = [nl(1 - p(float(logit))) for logit in LOGITS[0]]
+        expected = sum(terms) if name in ("an", "wan") else np.mean(terms)
+        if name in ("en+cl", "en+scl"):  # at a distance from 0
+            expected += np.mean([p(float(logit)) for logit in LOGITS[0]])
+        assert value == pytest.approx(expected, rel=1e-5)

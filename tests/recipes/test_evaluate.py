@@ -76,6 +76,6 @@ def test_missing_data(one_line, finished, tmp_path):
 
 def test_other_labels(one_line, finished, monkeypatch):
     scenes = data.read_digits("test", num_examples=2)
-    monkeypatch.setattr(data, "read_source", lambda source, seed: (scenes, scenes))
+    monkeypatch.setattr(data, "read_source", lambda source, seed, splits: (scenes,))
     message = one_line(finished.out, "--data", "digits")
     assert "VOC2012" in message and "digits" in message and "--data" in message

@@ -152,7 +152,7 @@ def test_role_resumes_its_estimates(
     kill_when(arguments, out / "checkpoints" / "epoch-0001.keras", random.uniform(0, 0.1))
     kill_at([*arguments, "--resume"], "epoch-0003.keras$", "before")
     # The rest is read from the files, as where the pictures do not fit into memory.
-    monkeypatch.setattr(trainer, "CACHE_BYTES", 0)
-    assert train_voc.main([*arguments, "--resume"]) == 0
+    monkeypatch.setattr(trainer, "MEMORY_BYTES", 0)
+    assert train_voc.main([*arguments, "--resume", "--cache", "none"]) == 0
     assert_same_end(finished.out, out)
     assert_complete(out, models)

@@ -139,7 +139,7 @@ def test_a_finished_run_is_resumed_to_the_same_end(
 def test_every_loss_starts(train_voc, small_run, loss, tmp_path):
     options = train_voc.parse_arguments(small_run(tmp_path / "a", tmp_path, "--loss", loss))
     run, out = train_voc.plan(options)
-    described = train_voc.describe(run, out)
+    described = train_voc.training_command.describe(run, out)
     assert ("all labels" in described) == (loss == "bce")
     # The estimates of ROLE, 22 x 20, are trained but no part of the classifier.
     assert "218,050 trainable" in described

@@ -57,7 +57,9 @@ def tiny_model(num_labels=3):
     attention = keras.layers.Softmax()(keras.layers.RepeatVector(num_labels)(zeros(colour)))
     model = keras.Model(inputs, {"logits": logits, "attention": attention})
     model.image_size = SIZE
-    model.patch_pyramid = PatchPyramid(patch_size=32, num_levels=2)
+    pyramid = PatchPyramid(patch_size=32, num_levels=2)
+    model.attention_grids = pyramid.grids(SIZE, SIZE)
+    model.attention_boxes = pyramid.boxes(SIZE, SIZE)
     return model
 
 

@@ -39,6 +39,7 @@ def test_the_paper():
         "schedule": "halve",
         "weight_decay": 1e-4,
         "resize": "stretch",
+        "augment": (),
     }
     optimizer = make_optimizer(PAPER, num_examples=5717)
     assert type(optimizer) is keras.optimizers.Lamb

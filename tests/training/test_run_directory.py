@@ -9,7 +9,7 @@ import pytest
 
 from keras_patchpu.errors import InputError
 from keras_patchpu.training import RunDirectory, load_model
-from keras_patchpu.training.run_directory import replaced_whole, save_model
+from keras_patchpu.training.run_directory import save_model
 
 CONFIG = {"data": "VOC2012", "loss": "wn", "learning_rate": 1e-3, "label_names": ["cat", "dog"]}
 
@@ -117,44 +117,6 @@ def test_a_damaged_json_file_is_one_line(directory, content):
 def test_a_directory_that_is_not_a_run(tmp_path):
     with pytest.raises(InputError, match="not the directory of a training run"):
         RunDirectory(tmp_path).read_json("config.json")
-
-
-def test_a_file_is_replaced_whole(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("before")
-    with replaced_whole(path) as unfinished:
-        assert unfinished.suffix == ".txt"
-        unfinished.write_text("aft")
-        assert path.read_text() == "before"
-        unfinished.write_text("after")
-    assert path.read_text() == "after"
-    assert files_in(tmp_path) == ["a.txt"]
-
-
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_an_error_leaves_the_file_before(tmp_path, error):
-    path = tmp_path / "a.txt"
-    path.write_text("before")
-    with pytest.raises(error), replaced_whole(path) as unfinished:
-        unfinished.write_text("aft")
-        raise error
-    assert path.read_text() == "before"
-    assert files_in(tmp_path) == ["a.txt"]
-
-
-def test_an_error_before_anything_is_written(tmp_path):
-    with pytest.raises(RuntimeError), replaced_whole(tmp_path / "a.txt"):
-        raise RuntimeError
-    assert files_in(tmp_path) == []
-
-
-def test_what_a_killed_process_left_is_written_over(tmp_path):
-    path = tmp_path / "a.txt"
-    (tmp_path / ".unfinished-a.txt").write_text("much more than what follows")
-    with replaced_whole(path) as unfinished:
-        unfinished.write_text("after")
-    assert path.read_text() == "after"
-    assert files_in(tmp_path) == ["a.txt"]
 
 
 def test_a_full_disk_within_a_save_names_the_file(directory, files_of_at_most):

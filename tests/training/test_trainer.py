@@ -135,8 +135,8 @@ def test_the_same_seed_starts_with_the_same_weights(make_run, loss):
 
 
 @pytest.mark.parametrize(("spare", "kept"), [(0, True), (-1, False)])
-def test_pictures_are_kept_where_all_of_them_fit(scenes, monkeypatch, spare, kept):
-    monkeypatch.setattr(trainer, "CACHE_BYTES", (5 + 4) * 64 * 64 * 3 + spare)
-    pictures = load_or_check(list(scenes), RECIPE)
+def test_without_a_cache_pictures_are_kept_where_all_of_them_fit(scenes, monkeypatch, spare, kept):
+    monkeypatch.setattr(trainer, "MEMORY_BYTES", (5 + 4) * 64 * 64 * 3 + spare)
+    pictures = load_or_check(list(scenes), RECIPE, cache=None)
     shapes = [None if split is None else split.shape for split in pictures]
     assert shapes == ([(5, 64, 64, 3), (4, 64, 64, 3)] if kept else [None, None])

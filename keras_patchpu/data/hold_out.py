@@ -1,0 +1,35 @@
+"""A part of a split that training leaves out."""
+
+import numpy as np
+
+from keras_patchpu.data.examples import Examples
+from keras_patchpu.data.single_positive import hash_key
+
+
+def hold_out(examples: Examples, seed: int, share: float = 0.1) -> tuple[Examples, Examples]:
+    """Splits N images in two, by a hash of the seed and each image's key.
+
+    Which images are held out depends on their keys only: more images move none of the others.
+
+    Args:
+        examples: N images, at least 2.
+        seed: of the choice.
+        share: each image's chance to be held out, above 0 and below 1.
+
+    Returns:
+        The images to train on, and those held out; at least one each.
+
+    Raises:
+        ValueError: `share` is not within 0 and 1, or there are less than 2 images.
+    """
+    if not 0 < share < 1 or len(examples) < 2:
+        raise ValueError(
+            "Invalid value for argument `share` or `examples`. Expected a share above 0 and below "
+            f"1 of 2 images or more. Received: {share=}, {len(examples)} images"
+        )
+    hashes = np.array([hash_key(seed, f"hold out {key}") for key in examples.keys], "float64")
+    held_out = hashes < share * 2.0**64
+    # A few images may all fall on one side.
+    held_out[np.argmin(hashes)] = True
+    held_out[np.argmax(hashes)] = False
+    return examples.select(np.flatnonzero(~held_out)), examples.select(np.flatnonzero(held_out))

@@ -1,0 +1,91 @@
+"""What every model of the package shares: how it is compiled, trained and measured."""
+
+from collections.abc import Mapping
+
+import keras
+
+from keras_patchpu.models.scaled_learning_rate import scale_learning_rate
+
+
+class MultiLabelModel(keras.Model):
+    """A functional model of square images with a dict of outputs, trained by one loss on all of it.
+
+    A subclass returns `logits` `(B, L)`, `image_embeddings` `(B, L, F)` and `attention`
+    `(B, L, M)`, float32 but for the embeddings, and has the attributes below. Its `get_config`
+    returns the arguments of its constructor.
+
+    The loss is one of `keras_patchpu.losses`, or any `keras.losses.Loss` that takes the dict. It is
+    told by `fit` of each epoch before it begins (`loss.begin_epoch(epoch, epochs)`), and by
+    `loss.training` whether a step trains or evaluates, where it has these.
+
+    Attributes:
+        image_size: S, height and width of the images in pixels.
+        attention_grids: the `(rows, columns)` of the places attended to, one pair a resolution,
+            the finest first; M is the sum of their products.
+        attention_boxes: `(M, 4)` of `ymin, xmin, ymax, xmax` in pixels: where the places lie.
+    """
+
+    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
+        # What a loss remembers of each image is saved and trained as a part of the model; Keras
+        # has no way to forget that of an earlier loss, so it is put out of training.
+        if getattr(self, "loss_state", None) is not None:
+            self.loss_state.trainable = False
+        self.loss_state = getattr(loss, "state", None)
+        if self.loss_state is not None:
+            self.loss_state.trainable = True
+        if self.loss_state is not None and self.loss_state.trainable_variables:
+            optimizer = scale_learning_rate(
+                optimizer,
+                self.loss_state.trainable_variables,
+                self.loss_state.learning_rate_factor,
+            )
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+        # Now rather than in the first step, which would be traced twice for it.
+        self.optimizer.build(self.trainable_variables)
+
+    def compile_from_config(self, config):
+        # Keras leaves this to a model that overrides `compile`.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        **kwargs,
+    ):
+        """`keras.Model.fit`, which tells the loss of each epoch."""
+        loss = getattr(self, "loss", None)  # before `compile` there is none, as Keras will say
+        if hasattr(loss, "begin_epoch"):
+            callbacks = [_BeginEpoch(loss, epochs), *keras.tree.flatten(callbacks or [])]
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        # Keras hands a loss nothing but tensors. A step is traced with this Python value in it.
+        if hasattr(self.loss, "training"):
+            self.loss.training = training
+        return self.loss(y, y_pred, sample_weight)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        # Keras would hand the metrics the first entry of a dict, whichever that is.
+        if isinstance(y, Mapping):
+            y = y["labels"] if "labels" in y else y["observed"]
+        return super().compute_metrics(x, y, y_pred["logits"], sample_weight)
+
+    @classmethod
+    def from_config(cls, config):
+        # That of a functional model would rebuild the graph from a description of it.
+        return cls(**config)
+
+
+class _BeginEpoch(keras.callbacks.Callback):
+    def __init__(self, loss, epochs):
+        super().__init__()
+        self.loss = loss
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.loss.begin_epoch(epoch, self.epochs)

@@ -1,0 +1,109 @@
+"""Train, measure and export the patch classifier on your own pictures, from what is known of each.
+
+    python recipes/train_folder.py --images photos --labels labels.csv
+    python recipes/train_folder.py --images photos --labels labels.csv --test-labels test.csv
+
+--labels is a CSV file in one of two forms, with its header:
+
+    file,label                one positive label a row; a file may have several rows
+    beach/01.jpg,sea
+
+    file,sea,dog,boat         1: it is there, -1: it is not, 0 or nothing: not known
+    beach/01.jpg,1,,-1
+
+--test-labels has the same forms, but says the whole truth of other pictures: what it does not list
+is absent, and so is a 0; only an empty cell is not known. Without it a tenth of the pictures is
+held out of training, and since nobody has said what is absent from them, mAP cannot be known: the
+table then shows how the scores agree with what is known.
+
+`python recipes/inspect_data.py` with the same options looks for errors first. Kill the training
+when you like and start it again with `--resume`.
+"""
+
+import argparse
+import sys
+
+import quiet_start  # noqa: F401  before all that imports TensorFlow
+
+# isort: split
+import keras
+import numpy as np
+import training_command
+
+from keras_patchpu import data, losses, training
+from keras_patchpu.errors import InputError
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", required=True, metavar="DIR", help="folder of the pictures")
+    parser.add_argument("--labels", required=True, metavar="FILE.csv", help="what is known of them")
+    parser.add_argument("--test-labels", metavar="FILE.csv", help="the truth of test pictures")
+    parser.add_argument("--test-images", metavar="DIR", help="their folder; default: --images")
+    recipe = "default: small, which needs no GPU; paper has more patches of larger pictures"
+    training_command.add_training_options(parser, recipe)
+    return parser.parse_args(arguments)
+
+
+def plan(options: argparse.Namespace) -> tuple[training.Run, str]:
+    """Everything that the run needs, and where it goes."""
+    train = data.drop_unlabelled(data.read_folder(options.images, options.labels, "train"))
+    if options.test_labels:
+        test = data.read_folder(
+            options.test_images or options.images,
+            options.test_labels,
+            "test",
+            truth=True,
+            label_names=train.label_names,
+        )
+    elif len(train) < 2:
+        raise InputError(
+            f"{options.labels} labels a single picture: training needs 2 at least, for one is held "
+            "out to test on"
+        )
+    else:
+        train, test = data.hold_out(train, options.seed)
+    if losses.LOSSES[options.loss].supervised and not (train.labels == 0).any():
+        raise InputError(
+            f"--loss {options.loss} learns from positives and negatives, and {options.labels} has "
+            "no -1: choose another, such as wn"
+        )
+    recipe = training_command.make_recipe(options, options.recipe or "small")
+    expected = expected_positives(options, test)
+    observed = data.known_labels(train)
+    run = training.Run(train, test, observed, "given", options.loss, recipe, options.seed, expected)
+    return run, training_command.out_directory(options, train)
+
+
+def expected_positives(options: argparse.Namespace, test: data.Examples) -> float:
+    """k of epr and role; the training labels do not tell it."""
+    if options.expected_positives is not None:
+        return options.expected_positives
+    if test.truth_known:
+        return round(float(np.mean(np.sum(test.labels == 1, axis=1))), 2)
+    if options.loss in ("epr", "role"):
+        raise InputError(
+            f"--loss {options.loss} needs to know how many labels a picture has: give the mean by "
+            "--expected-positives, or --test-labels to count them in"
+        )
+    return 1.0
+
+
+def data_arguments(options: argparse.Namespace) -> list[str]:
+    """What `evaluate.py` is told to find the test data."""
+    if options.test_labels:
+        images = options.test_images or options.images
+        return ["--images", images, "--test-labels", options.test_labels]
+    return ["--images", options.images, "--labels", options.labels]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse_arguments(arguments)
+    return training_command.execute("train_folder", plan, options, data_arguments(options))
+
+
+if __name__ == "__main__":
+    keras.utils.disable_interactive_logging()
+    sys.exit(main())

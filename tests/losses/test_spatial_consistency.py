@@ -1,0 +1,335 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_patchpu import losses
+from keras_patchpu.losses import attention_score_maps, spatial_consistency
+from keras_patchpu.losses.running_maps import put_back, see_through
+
+
+def sigmoid(logits):
+    return 1 / (1 + np.exp(-np.asarray(logits, "float64")))
+
+
+def look_up(plane, y, x):
+    """Bilinear value of `(R, C)` cells at (y, x) in [0, 1], half-pixel centres, edges extended."""
+    rows, columns = plane.shape
+    y, x = min(max(y * rows - 0.5, 0), rows - 1), min(max(x * columns - 0.5, 0), columns - 1)
+    top, left = min(int(y), rows - 2) if rows > 1 else 0, min(int(x), columns - 2)
+    left = max(left, 0)
+    bottom, right = min(top + 1, rows - 1), min(left + 1, columns - 1)
+    dy, dx = y - top, x - left
+    upper = (1 - dx) * plane[top, left] + dx * plane[top, right]
+    lower = (1 - dx) * plane[bottom, left] + dx * plane[bottom, right]
+    return (1 - dy) * upper + dy * lower
+
+
+def seen_by_hand(plane, crop, flip, shape):
+    """T and resize of equation 7: what each cell of the changed picture shows."""
+    ymin, xmin, ymax, xmax = crop
+    seen = np.zeros(shape)
+    for row, column in np.ndindex(shape):
+        x = (column + 0.5) / shape[1]
+        x = 1 - x if flip else x
+        y = (row + 0.5) / shape[0]
+        seen[row, column] = look_up(plane, ymin + y * (ymax - ymin), xmin + x * (xmax - xmin))
+    return seen
+
+
+def moved_by_hand(running, present, crop, flip, mu):
+    """The running map after a step: only cells whose centres are in the crop move."""
+    ymin, xmin, ymax, xmax = crop
+    moved = running.copy()
+    for row, column in np.ndindex(running.shape):
+        y, x = (row + 0.5) / running.shape[0], (column + 0.5) / running.shape[1]
+        if ymin <= y < ymax and xmin <= x < xmax:
+            y, x = (y - ymin) / (ymax - ymin), (x - xmin) / (xmax - xmin)
+            value = look_up(present, y, 1 - x if flip else x)
+            moved[row, column] = mu * running[row, column] + (1 - mu) * value
+    return moved
+
+
+# In 20ths, so that no cell's centre is on a border where rounding decides.
+CROPS = st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(2, 10), st.integers(2, 10)).map(
+    lambda box: np.array([box[0], box[1], box[0] + box[2], box[1] + box[3]]) / 19.3
+)
+SIZES = st.integers(1, 5)
+
+
+@settings(max_examples=60)
+@given(CROPS, st.booleans(), SIZES, SIZES, SIZES, st.integers(0, 99))
+def test_see_through(crop, flip, height, width, size, seed):
+    maps = np.random.default_rng(seed).uniform(size=(1, 2, size, size)).astype("float32")
+    seen = see_through(
+        tf.constant(maps), tf.constant(crop[None], "float32"), tf.constant([flip]), (height, width)
+    )
+    for label in range(2):
+        expected = seen_by_hand(maps[0, label], crop, flip, (height, width))
+        np.testing.assert_allclose(seen[0, label], expected, atol=1e-5)
+
+
+@settings(max_examples=60)
+@given(CROPS, st.booleans(), SIZES, SIZES, SIZES, st.integers(0, 99))
+def test_put_back(crop, flip, height, width, size, seed):
+    rng = np.random.default_rng(seed)
+    running = rng.uniform(size=(size, size))
+    present = rng.uniform(size=(height, width))
+    maps, inside = put_back(
+        tf.constant(present[None, None], "float32"),
+        tf.constant(crop[None], "float32"),
+        tf.constant([flip]),
+        (size, size),
+    )
+    moved = np.where(inside[0, 0], 0.8 * running + 0.2 * maps[0, 0], running)
+    np.testing.assert_allclose(
+        moved, moved_by_hand(running, present, crop, flip, 0.8), rtol=1e-4, atol=1e-5
+    )
+
+
+def whole(batch=1):
+    return tf.constant([[0.0, 0, 1, 1]] * batch), tf.constant([False] * batch)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 14])
+def test_a_whole_picture_is_the_identity(size):
+    maps = tf.random.uniform((2, 3, size, size))
+    crop, flip = whole(2)
+    np.testing.assert_allclose(see_through(maps, crop, flip, (size, size)), maps, atol=1e-5)
+    back, inside = put_back(maps, crop, flip, (size, size))
+    np.testing.assert_allclose(back, maps, atol=1e-5)
+    assert inside.numpy().all()
+    mirrored = see_through(maps, crop, tf.constant([True, True]), (size, size))
+    np.testing.assert_allclose(mirrored, maps[..., ::-1], atol=1e-5)
+
+
+def test_crop_and_flip_are_those_of_a_picture():
+    # As data/augmentation.py makes a picture: slice, resize, mirror.
+    picture = np.random.default_rng(0).uniform(size=(12, 12, 2)).astype("float32")
+    pixels = tf.image.resize(picture[3:9, 2:11], (12, 12))[:, ::-1]
+    crop = tf.constant([[3 / 12, 2 / 12, 9 / 12, 11 / 12]])
+    maps = tf.transpose(picture, (2, 0, 1))[None]
+    seen = see_through(maps, crop, tf.constant([True]), (12, 12))
+    # But at the borders of the crop, where a picture's slice has no neighbours.
+    np.testing.assert_allclose(
+        seen[0, :, 1:-1, 1:-1], tf.transpose(pixels, (2, 0, 1))[:, 1:-1, 1:-1], atol=1e-5
+    )
+
+
+def test_what_was_put_back_is_seen_again():
+    present = tf.random.uniform((1, 2, 4, 4))
+    crop, flip = tf.constant([[0.25, 0.5, 0.75, 1.0]]), tf.constant([True])
+    maps, inside = put_back(present, crop, flip, (8, 8))
+    assert int(tf.reduce_sum(tf.cast(inside, "int32"))) == 4 * 4
+    maps = tf.where(inside, maps, 0)
+    np.testing.assert_allclose(see_through(maps, crop, flip, (4, 4)), present, atol=1e-5)
+
+
+@settings(max_examples=30)
+@given(CROPS, st.booleans(), st.integers(0, 99))
+def test_spatial_consistency(check, crop, flip, seed):
+    rng = np.random.default_rng(seed)
+    running = rng.uniform(size=(1, 2, 3, 3)).astype("float32")
+    logits = rng.normal(0, 2, (1, 2 * 4 * 2)).astype("float32")
+    crop, flip = crop.astype("float32"), np.array([flip])
+
+    def loss(x):
+        maps = tf.sigmoid(tf.reshape(x, (1, 2, 4, 2)))
+        return spatial_consistency(maps, tf.constant(running), tf.constant(crop[None]), flip)
+
+    def reference(x):
+        maps = sigmoid(x).reshape(2, 4, 2)
+        distance = 0.0
+        for label in range(2):
+            seen = seen_by_hand(running[0, label].astype("float64"), crop, flip[0], (4, 2))
+            distance += np.abs(maps[label] - seen).sum()
+        return np.array([distance / (2 * 4 * 2)])
+
+    check(loss, reference, logits)
+
+
+def test_attention_score_maps():
+    logits = np.array([[0.0, 2.0]], "float32")
+    attention = np.array([[[0.1, 0.2, 0.1, 0.0, 0.05, 0.05, 0.5], [0, 0, 0, 0, 0, 0, 1]]])
+    maps = attention_score_maps(tf.constant(logits), tf.constant(attention, "float32"), (2, 3))
+    expected = [[0.25, 0.5, 0.25], [0, 0.125, 0.125]]
+    np.testing.assert_allclose(maps[0, 0], expected, rtol=1e-6)
+    np.testing.assert_array_equal(maps[0, 1], np.zeros((2, 3)))
+
+
+def test_gradient_of_attention_score_maps(check):
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0, 1, (2, 3 * 5)).astype("float32")
+    logits = rng.normal(size=(2, 3)).astype("float32")
+
+    def loss(x):
+        attention = tf.nn.softmax(tf.reshape(x, (2, 3, 5)))
+        return tf.reduce_sum(attention_score_maps(logits, attention, (2, 2)) ** 2, axis=(1, 2, 3))
+
+    def reference(x):
+        weights = np.exp(x.reshape(2, 3, 5))
+        finest = (weights / weights.sum(axis=2, keepdims=True))[:, :, :4]
+        maps = sigmoid(logits)[:, :, None] * finest / finest.max(axis=2, keepdims=True)
+        return (maps**2).sum(axis=(1, 2))
+
+    check(loss, reference, scores)
+
+
+NUM_EXAMPLES, NUM_LABELS, SIZE, K, MU, GAMMA = 6, 2, 4, 1.5, 0.6, 0.7
+
+
+def training_set():
+    observed = np.eye(NUM_LABELS, dtype="float32")[[0, 1, 1, 0, 0, 1]]
+    observed[2] = [-1, 1]
+    return observed
+
+
+def make(**options):
+    options = {"num_labels": NUM_LABELS, "observed": training_set(), **options}
+    return losses.get(
+        "en+scl",
+        num_examples=NUM_EXAMPLES,
+        expected_positives=K,
+        mu=MU,
+        gamma=GAMMA,
+        map_size=SIZE,
+        **options,
+    )
+
+
+def batches(rng, order, augmented, with_maps):
+    observed = training_set()
+    for rows in np.split(np.array(order), [4]):
+        y_true = {"observed": observed[rows], "index": rows}
+        if augmented:
+            corner, size = rng.uniform(0, 0.5, (2, len(rows), 2))
+            y_true["crop"] = np.concatenate([corner, corner + 0.3 + 0.4 * size], 1).astype(
+                "float32"
+            )
+            y_true["flip"] = rng.integers(0, 2, len(rows)).astype(bool)
+        y_pred = {"logits": rng.normal(0, 2, (len(rows), NUM_LABELS)).astype("float32")}
+        if with_maps:
+            shape = (len(rows), NUM_LABELS, 3, 5)
+            y_pred["score_maps"] = rng.normal(0, 2, shape).astype("float32")
+        weights = np.exp(rng.normal(size=(len(rows), NUM_LABELS, 20)))
+        attention = weights / weights.sum(axis=2, keepdims=True)
+        y_pred["attention"] = attention.astype("float32")
+        yield y_true, y_pred
+
+
+def maps_by_hand(y_pred):
+    if "score_maps" in y_pred:
+        return sigmoid(y_pred["score_maps"])
+    finest = y_pred["attention"][:, :, :15].astype("float64").reshape(-1, NUM_LABELS, 3, 5)
+    p = sigmoid(y_pred["logits"])[:, :, None, None]
+    return p * finest / finest.max(axis=(2, 3), keepdims=True)
+
+
+@pytest.mark.parametrize("with_maps", [True, False])
+@pytest.mark.parametrize("augmented", [True, False])
+@pytest.mark.parametrize("order", [range(6), [4, 2, 0, 5, 1, 3]])
+def test_epochs_by_hand(train, order, augmented, with_maps):
+    loss = make(grid=(3, 5))
+    observed = training_set()
+    scores = (observed == 1).astype("float64")
+    running = np.tile(scores[:, :, None, None], (1, 1, SIZE, SIZE))
+    rng = np.random.default_rng(3)
+    for epoch in range(3):
+        expected = np.zeros(scores.shape, bool)
+        for label in range(NUM_LABELS):
+            count = round(K * (observed[:, label] == 1).sum())
+            expected[np.argsort(-scores[:, label], kind="stable")[:count], label] = True
+        expected &= scores > 0
+        epoch_batches = list(batches(rng, order, augmented, with_maps))
+        values = train(loss, epoch, 3, epoch_batches)
+        np.testing.assert_array_equal(loss.state.expected.numpy(), expected)
+        for value, (y_true, y_pred) in zip(values, epoch_batches, strict=True):
+            present, p = maps_by_hand(y_pred), sigmoid(y_pred["logits"])
+            total = 0.0
+            for i, row in enumerate(y_true["index"]):
+                crop = y_true["crop"][i].astype("float64") if augmented else (0, 0, 1, 1)
+                flip = augmented and y_true["flip"][i]
+                for label in range(NUM_LABELS):
+                    z = observed[row, label]
+                    if z == 1:
+                        total -= np.log(p[i, label]) / NUM_LABELS
+                    elif z == -1 or not expected[row, label]:
+                        total -= np.log(1 - p[i, label]) / NUM_LABELS
+                    seen = seen_by_hand(running[row, label], crop, flip, (3, 5))
+                    total += GAMMA * np.abs(present[i, label] - seen).mean() / NUM_LABELS
+                    running[row, label] = moved_by_hand(
+                        running[row, label], present[i, label], crop, flip, MU
+                    )
+                    scores[row, label] = MU * scores[row, label] + (1 - MU) * p[i, label]
+                    if z == -1:
+                        running[row, label] = scores[row, label] = 0
+            assert value == pytest.approx(total / len(p), rel=2e-3)  # maps are float16
+        np.testing.assert_allclose(loss.state.scores.numpy(), scores, rtol=1e-5)
+        np.testing.assert_allclose(loss.state.maps.numpy(), running, atol=2e-3)
+
+
+def test_without_weight_it_is_expected_negative(train):
+    options = {"num_examples": NUM_EXAMPLES, "num_labels": NUM_LABELS, "expected_positives": K}
+    options |= {"observed": training_set()}
+    spatial = losses.get("en+scl", gamma=0.0, grid=(3, 5), **options)
+    plain = losses.get("en", **options)
+    rng = np.random.default_rng(0)
+    for epoch in range(2):
+        epoch_batches = list(batches(rng, range(6), True, False))
+        np.testing.assert_allclose(
+            train(spatial, epoch, 2, epoch_batches),
+            train(plain, epoch, 2, epoch_batches),
+            rtol=1e-6,
+        )
+
+
+def test_finite_where_attention_leaves_the_finest_level():
+    loss = make(grid=(3, 5))
+    attention = np.zeros((1, NUM_LABELS, 20), "float32")
+    attention[:, :, -1] = 1
+    logits, attention = tf.constant([[100.0, -100]]), tf.constant(attention)
+    with tf.GradientTape() as tape:
+        tape.watch([logits, attention])
+        value = loss(
+            {"observed": training_set()[:1], "index": [0]},
+            {"logits": logits, "attention": attention},
+        )
+    assert np.isfinite(value)
+    for gradient in tape.gradient(value, [logits, attention]):
+        assert np.isfinite(gradient).all()
+
+
+def test_memory_and_its_description():
+    # Too large to make in a test: sizes from the shapes of a small one.
+    state = make().state
+    assert state.maps.dtype == "float16" and state.scores.dtype == "float32"
+    bytes_a_cell = np.asarray(state.maps).nbytes / (NUM_EXAMPLES * NUM_LABELS * SIZE**2)
+    others = sum(np.asarray(v).nbytes for v in state.variables if v is not state.maps)
+    assert others == NUM_EXAMPLES * NUM_LABELS * 5 + NUM_LABELS * 4
+    default = losses.get("en+scl", num_examples=1, num_labels=1, expected_positives=1.0)
+    assert default.state.map_size == 14
+
+    def coco(size):
+        return int(82_081 * 80 * size**2 * bytes_a_cell), 82_081 * 80 * 5 + 80 * 4
+
+    maps, others = coco(14)
+    assert f"{maps:,} bytes" in type(state).__doc__
+    for described in (type(state), type(make())):
+        assert f"{maps + others:,}" in described.__doc__
+    assert sum(coco(17)) == pytest.approx(3.8e9, rel=0.01) and sum(coco(18)) > 4e9
+
+
+def test_arguments_out_of_range():
+    for grid in ((0, 3), (3,)):
+        with pytest.raises(ValueError, match="`grid`.*Received: grid="):
+            make(grid=grid)
+    with pytest.raises(ValueError, match="`gamma`.*Received: gamma=-1"):
+        losses.get("en+scl", num_examples=1, num_labels=1, expected_positives=1.0, gamma=-1)
+    with pytest.raises(ValueError, match="`map_size`.*Received: map_size=0"):
+        losses.get("en+scl", num_examples=1, num_labels=1, expected_positives=1.0, map_size=0)
+    (y_true, y_pred), _ = batches(np.random.default_rng(0), range(6), False, False)
+    with pytest.raises(ValueError, match="`grid`.*no score maps"):
+        make()(y_true, y_pred)
+    with pytest.raises(ValueError, match="`grid`.*20.*patches"):
+        make(grid=(5, 5))(y_true, y_pred)
