@@ -139,7 +139,7 @@ def test_resumed_run_of_patches_ends_with_the_same_bits(name, tmp_path):
     goes_on_after_a_file(PatchClassifier, name, tmp_path / "model.keras")
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", KINDS)
 def test_evaluation_leaves_the_state(name):
     model = make(Colours, name)
     fit(model, stop_after=1)

@@ -47,9 +47,16 @@ FORWARD = """
 import sys
 import numpy as np
 import keras_patchpu
-model = keras_patchpu.PatchClassifier(3, image_size=64, patch_size=32, num_levels=2)
-outputs = model(np.zeros((2, 64, 64, 3), "float32"))
-assert outputs["logits"].shape == (2, 3)
+images = np.zeros((2, 64, 64, 3), "float32")
+for name, arguments in {
+    "patch": {"patch_size": 32, "num_levels": 2},
+    "resnet50": {},
+    "query2label": {"hidden_dim": 8, "feedforward_dim": 8},
+}.items():
+    model = keras_patchpu.models.MODELS[name](3, image_size=64, **arguments)
+    assert model(images)["logits"].shape == (2, 3)
+model.compile("sgd", loss=keras_patchpu.losses.get("wn"))
+model.fit(images, {"observed": np.eye(3, dtype="float32")[:2]}, verbose=0)
 assert "tensorflow" not in sys.modules
 """
 

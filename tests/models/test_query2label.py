@@ -255,7 +255,7 @@ def test_no_decoder_layer_is_an_error():
 
 
 def test_resumed_training_is_the_same_with_dropout(tiny_bodies, images, tmp_path):
-    model = Query2Label(LABELS, SIZE, **TINY, dropout=0.5)
+    model = Query2Label(LABELS, SIZE, **TINY, num_decoder_layers=1, dropout=0.5)
     y_true = {"labels": np.eye(LABELS, dtype="float32")[:2]}
     model.compile(keras.optimizers.SGD(0.01), loss=losses.get("bce"))
     model.fit(images, y_true, batch_size=1, shuffle=False, verbose=0)
