@@ -15,6 +15,7 @@ Serving. Kill it when you like and start it again with `--resume`.
 """
 
 import argparse
+import dataclasses
 import sys
 
 import quiet_start  # noqa: F401  before all that imports TensorFlow
@@ -44,9 +45,23 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="how each image's positive is drawn; or a draw to repeat, such as another run's "
         "observed.csv; default: uniform",
     )
+    parser.add_argument(
+        "--hold-out",
+        type=share,
+        metavar="SHARE",
+        help="keep this part of the training images out of training, such as 0.2, and write the "
+        "mAP on them after each epoch into history.csv",
+    )
     recipe = "default: digits for that data, else paper"
     training_command.add_training_options(parser, recipe)
     return parser.parse_args(arguments)
+
+
+def share(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return number
 
 
 def plan(options: argparse.Namespace) -> tuple[training.Run, str]:
@@ -62,7 +77,22 @@ def plan(options: argparse.Namespace) -> tuple[training.Run, str]:
     run = training.Run(
         train, test, observed, options.draw, options.loss, recipe, options.seed, expected
     )
+    if options.hold_out:
+        run = hold_out(run, options.hold_out)
     return run, training_command.out_directory(options, train)
+
+
+def hold_out(run: training.Run, part: float) -> training.Run:
+    """The run with a part of its training images, and their labels, to validate on."""
+    held_out = data.held_out(run.train, run.seed, part)
+    kept, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    return dataclasses.replace(
+        run,
+        train=run.train.select(kept),
+        observed=run.observed[kept],
+        validation=run.train.select(validation),
+        validation_observed=run.observed[validation],
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,16 +10,28 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from keras_patchpu import data, losses, serving, training
+from keras_patchpu import data, losses, models, serving, training
 from keras_patchpu.errors import InputError
 
 
 def add_training_options(parser: argparse.ArgumentParser, recipe_help: str) -> None:
     """Adds all options but those of the data."""
     parser.add_argument("--recipe", choices=training.RECIPES, help=recipe_help)
+    parser.add_argument(
+        "--model",
+        choices=models.MODELS,
+        help="default: patch, the paper's; the others are baselines",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="imagenet|FILE.h5",
+        help="what the backbone of a baseline starts from; default: random weights",
+    )
     parser.add_argument("--loss", choices=losses.LOSSES, default="wn", help="default: wn")
     parser.add_argument("--seed", type=natural, default=0, help="of labels, weights and order")
-    parser.add_argument("--out", help="the run's directory; default: runs/<data>-<loss>-<seed>")
+    parser.add_argument(
+        "--out", help="the run's directory; default: runs/<data>[-<model>]-<loss>-<seed>"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--saved-models", default="saved_models", help="default: saved_models")
     add_cache_option(parser)
@@ -93,14 +105,14 @@ def make_recipe(options: argparse.Namespace, name: str) -> training.Recipe:
 
 def out_directory(options: argparse.Namespace, train: data.Examples) -> str:
     """Where the run goes."""
-    return options.out or f"runs/{train.name.lower()}-{options.loss}-{options.seed}"
+    name = options.loss if options.model in (None, "patch") else f"{options.model}-{options.loss}"
+    return options.out or f"runs/{train.name.lower()}-{name}-{options.seed}"
 
 
 def describe(run: training.Run, out: str) -> str:
     """What will be done, in a few lines."""
     recipe = run.recipe
     model = training.make_model(run)
-    grids = model.patch_pyramid.grids(recipe.image_size, recipe.image_size)
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     if model.loss_state is not None:
         parameters -= model.loss_state.count_params()  # ROLE's estimates, no part of the answer
@@ -112,8 +124,7 @@ def describe(run: training.Run, out: str) -> str:
             f"{_count(run.test, 'test')} images, "
             f"{len(run.train.label_names)} labels, {mean:.2f} an image",
             f"loss    {run.loss}, which sees {_seen(run, model.loss.supervised)}",
-            f"model   {sum(rows * columns for rows, columns in grids)} patches of "
-            f"{recipe.patch_size} pixels in {len(grids)} levels of {recipe.image_size} pixels, "
+            f"model   {_layout(recipe, model.attention_grids)}, "
             f"{parameters:,} trainable parameters",
             f"recipe  {recipe.epochs} epochs of {recipe.optimizer} in batches of "
             f"{recipe.batch_size}, learning rate {recipe.learning_rate:g} ({recipe.schedule}), "
@@ -122,6 +133,16 @@ def describe(run: training.Run, out: str) -> str:
             f"out     {out}",
         ]
     )
+
+
+def _layout(recipe, grids):
+    if recipe.model == "patch":
+        return (
+            f"{sum(rows * columns for rows, columns in grids)} patches of {recipe.patch_size} "
+            f"pixels in {len(grids)} levels of {recipe.image_size} pixels"
+        )
+    (rows, columns), start = grids[0], recipe.weights or "random weights"
+    return f"{recipe.model} from {start}, {recipe.image_size} pixels, {rows} x {columns} places"
 
 
 def _count(examples, split):

@@ -11,13 +11,23 @@ def hold_out(examples: Examples, seed: int, share: float = 0.1) -> tuple[Example
 
     Which images are held out depends on their keys only: more images move none of the others.
 
+    Returns:
+        The images to train on, and those held out; arguments and errors as of `held_out`.
+    """
+    rows = held_out(examples, seed, share)
+    return examples.select(np.flatnonzero(~rows)), examples.select(np.flatnonzero(rows))
+
+
+def held_out(examples: Examples, seed: int, share: float = 0.1) -> np.ndarray:
+    """Which images are held out.
+
     Args:
         examples: N images, at least 2.
         seed: of the choice.
         share: each image's chance to be held out, above 0 and below 1.
 
     Returns:
-        The images to train on, and those held out; at least one each.
+        bool `(N,)`; at least one is true and at least one false.
 
     Raises:
         ValueError: `share` is not within 0 and 1, or there are less than 2 images.
@@ -28,8 +38,8 @@ def hold_out(examples: Examples, seed: int, share: float = 0.1) -> tuple[Example
             f"1 of 2 images or more. Received: {share=}, {len(examples)} images"
         )
     hashes = np.array([hash_key(seed, f"hold out {key}") for key in examples.keys], "float64")
-    held_out = hashes < share * 2.0**64
+    rows = hashes < share * 2.0**64
     # A few images may all fall on one side.
-    held_out[np.argmin(hashes)] = True
-    held_out[np.argmax(hashes)] = False
-    return examples.select(np.flatnonzero(~held_out)), examples.select(np.flatnonzero(held_out))
+    rows[np.argmin(hashes)] = True
+    rows[np.argmax(hashes)] = False
+    return rows

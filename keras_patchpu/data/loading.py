@@ -110,8 +110,10 @@ def libraries_silent() -> Iterator[None]:
     sys.stderr.flush()
     with open(os.dup(2), "w") as stderr, open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
+        # What stands in for standard error, as in a notebook, goes on doing so.
+        aside = contextlib.redirect_stderr(stderr if sys.stderr is sys.__stderr__ else sys.stderr)
         try:
-            with contextlib.redirect_stderr(stderr):
+            with aside:
                 yield
         finally:
             os.dup2(stderr.fileno(), 2)

@@ -112,7 +112,7 @@ class GeneralizedRobust(MultiLabelLoss):
         )
 
     def call(self, y_true, y_pred):
-        w, b, mu, sigma = ops.unstack(self.state.values, num=4)
+        w, b, mu, sigma = ops.unstack(ops.convert_to_tensor(self.state.values), num=4)
         return generalized_robust(
             self.targets(y_true), y_pred["logits"], w, b, mu, sigma, self.q2, self.q3
         )

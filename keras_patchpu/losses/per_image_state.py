@@ -1,7 +1,4 @@
-"""What the losses that remember each training image have in common.
-
-Not for several replicas: each would write rows that the others do not see, and TensorFlow refuses.
-"""
+"""What the losses that remember each training image have in common."""
 
 import numpy as np
 from keras import ops
@@ -51,8 +48,17 @@ def read_rows(variable, index):
 
     Returns:
         `(B, ...)`.
+
+    Raises:
+        ValueError: the variable belongs to a `tf.distribute` strategy. Each replica would write
+            rows that the others do not see.
     """
     if hasattr(variable.value, "sparse_read"):
+        if hasattr(variable.value, "values"):
+            raise ValueError(
+                "A loss that remembers training images keeps them in one place. Train it without "
+                f"a tf.distribute strategy. Received: {variable.path} in several replicas"
+            )
         # TensorFlow copies a variable that is read as a whole, once rows of it were written.
         return variable.value.sparse_read(index)
     return ops.take(variable, index, axis=0)

@@ -123,7 +123,9 @@ class RunningMaps(RunningScores):
         self.maps = self.add_weight(
             shape=(num_examples, num_labels, map_size, map_size),
             dtype="float16",
-            initializer=lambda shape, dtype: ops.broadcast_to(ops.cast(positives, dtype), shape),
+            initializer=lambda shape, dtype: ops.tile(
+                ops.cast(positives, dtype), (1, 1, map_size, map_size)
+            ),
             trainable=False,
             autocast=False,
             name="maps",

@@ -1,10 +1,12 @@
 """Training runs: recipes, run directories and evaluation."""
 
 from keras_patchpu.training.agreement import Agreement
+from keras_patchpu.training.compiled_model import make_model
 from keras_patchpu.training.evaluation import Evaluation, evaluate
 from keras_patchpu.training.recipe import RECIPES, Recipe, make_optimizer
+from keras_patchpu.training.run import Run, read_config
 from keras_patchpu.training.run_directory import RunDirectory, load_model
-from keras_patchpu.training.trainer import Run, load_or_check, make_model, read_config, train
+from keras_patchpu.training.trainer import load_or_check, train
 
 __all__ = [
     "RECIPES",

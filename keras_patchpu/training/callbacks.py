@@ -50,6 +50,7 @@ class EndOfEpoch(keras.callbacks.Callback):
         num_examples: number of training images.
         epochs: number of epochs of the whole run.
         history: rows of the epochs that are done.
+        validate: gives further columns of the history.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class EndOfEpoch(keras.callbacks.Callback):
         num_examples: int,
         epochs: int,
         history: list[dict],
+        validate: Callable[[keras.Model], dict[str, str]] | None = None,
     ):
         super().__init__()
         self.run = run
@@ -66,6 +68,7 @@ class EndOfEpoch(keras.callbacks.Callback):
         self.num_examples = num_examples
         self.epochs = epochs
         self.history = history
+        self.validate = validate
 
     def on_train_begin(self, logs=None):
         self.board = _tensorboard_writer(self.run.path / "tensorboard")
@@ -89,6 +92,7 @@ class EndOfEpoch(keras.callbacks.Callback):
             "epoch": epoch + 1,
             "loss": f"{loss:.6f}",
             evaluation.column: f"{evaluation.headline:.3f}",
+            **(self.validate(self.model) if self.validate else {}),
             "images_per_second": f"{speed:.2f}",
             "seconds": f"{time.monotonic() - self.started:.1f}",
         }

@@ -101,13 +101,7 @@ def evaluate(
     Returns:
         `Agreement` where the truth is not known.
     """
-    batches = evaluation_batches(examples, batch_size, model.image_size, resize, cached)
-    logits = np.concatenate(
-        [
-            keras.ops.convert_to_numpy(model.predict_on_batch(images)["logits"])
-            for images, _ in batches.as_numpy_iterator()
-        ]
-    )
+    logits = score(model, examples, batch_size, resize, cached)
     if not examples.truth_known:
         return Agreement(examples.label_names, examples.labels, logits)
     precisions = average_precision(examples.labels, logits)
@@ -116,4 +110,21 @@ def evaluate(
         average_precisions=100 * keras.ops.convert_to_numpy(precisions),
         num_positives=(examples.labels == 1).sum(axis=0),
         num_images=len(examples),
+    )
+
+
+def score(
+    model: keras.Model,
+    examples: Examples,
+    batch_size: int,
+    resize: str = "stretch",
+    cached: np.ndarray | None = None,
+) -> np.ndarray:
+    """The logits `(N, L)` of every image of a split; arguments as of `evaluate`."""
+    batches = evaluation_batches(examples, batch_size, model.image_size, resize, cached)
+    return np.concatenate(
+        [
+            keras.ops.convert_to_numpy(model.predict_on_batch(images)["logits"])
+            for images, _ in batches.as_numpy_iterator()
+        ]
     )

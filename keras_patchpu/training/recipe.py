@@ -27,9 +27,13 @@ class Recipe:
         weight_decay: decoupled from the gradient, on every variable.
         resize: how a picture becomes a square, `"stretch"` or `"pad"`.
         augment: names of `data.AUGMENTATIONS`; the paper has none.
+        model: a key of `models.MODELS`. `patch_size`, `num_levels` and `embedding_dim` are those
+            of `"patch"`.
+        weights: what the backbone of another model than `"patch"` starts from: None for scratch,
+            `"imagenet"`, or the path of a weights file.
 
     Raises:
-        InputError: a level is smaller than a patch.
+        InputError: a level is smaller than a patch, or there are weights for `"patch"`.
     """
 
     image_size: int
@@ -44,8 +48,19 @@ class Recipe:
     weight_decay: float = 1e-4
     resize: str = "stretch"
     augment: Sequence[str] = ()
+    model: str = "patch"
+    weights: str | None = None
 
     def __post_init__(self):
+        if self.model == "patch":
+            self._check_patches()
+
+    def _check_patches(self):
+        if self.weights:
+            raise InputError(
+                f"--weights {self.weights} cannot start the patch model, which is trained from "
+                "scratch: leave it out, or choose another --model"
+            )
         smallest = self.image_size // 2 ** (self.num_levels - 1)
         if smallest < self.patch_size:
             raise InputError(

@@ -1,16 +1,12 @@
 """One training run, from data to a measured and exported model."""
 
-import dataclasses
 import functools
-import hashlib
 import math
 import pathlib
 import resource
 
-import keras
 import numpy as np
 
-from keras_patchpu import losses
 from keras_patchpu.data import (
     Examples,
     PictureCache,
@@ -18,13 +14,14 @@ from keras_patchpu.data import (
     training_batches,
     write_observed,
 )
-from keras_patchpu.errors import InputError
-from keras_patchpu.models import PatchClassifier
+from keras_patchpu.metrics import average_precision
 from keras_patchpu.serving import export, next_version
 from keras_patchpu.training.agreement import Agreement
 from keras_patchpu.training.callbacks import EndOfEpoch, Progress
-from keras_patchpu.training.evaluation import Evaluation, evaluate
-from keras_patchpu.training.recipe import Recipe, make_optimizer
+from keras_patchpu.training.compiled_model import make_model
+from keras_patchpu.training.evaluation import Evaluation, evaluate, score
+from keras_patchpu.training.recipe import Recipe
+from keras_patchpu.training.run import Run
 from keras_patchpu.training.run_directory import (
     RunDirectory,
     load_model,
@@ -33,66 +30,6 @@ from keras_patchpu.training.run_directory import (
 
 # Without a cache on disk pictures are kept in memory if they fit into this.
 MEMORY_BYTES = 4 * 2**30
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """What is trained on what.
-
-    Attributes:
-        train: N images.
-        test: images with full truth, measured after every epoch.
-        observed: `(N, L)`, one observed positive an image.
-        draw: how it was drawn, see `data.observe`.
-        loss: name of the loss.
-        recipe: the rest.
-        seed: of the weights and the shuffle.
-        expected_positives: k of `epr` and `role`.
-    """
-
-    train: Examples
-    test: Examples
-    observed: np.ndarray
-    draw: str
-    loss: str
-    recipe: Recipe
-    seed: int
-    expected_positives: float
-
-    def config(self) -> dict:
-        """What decides the result, as JSON values."""
-        return {
-            "data": self.train.name,
-            "num_train": len(self.train),
-            "num_test": len(self.test),
-            "loss": self.loss,
-            "seed": self.seed,
-            "expected_positives": self.expected_positives,
-            **dataclasses.asdict(self.recipe),
-            "augment": list(self.recipe.augment),  # as JSON gives it back
-            "draw": self.draw,
-            "observed": hashlib.blake2b(self.observed.tobytes(), digest_size=8).hexdigest(),
-            "label_names": list(self.train.label_names),
-        }
-
-
-def read_config(directory: RunDirectory) -> tuple[Recipe, dict]:
-    """The recipe of a run, and all of its `Run.config`.
-
-    Raises:
-        InputError: the directory holds no run.
-    """
-    config = directory.read_json("config.json")
-    fields = dataclasses.fields(Recipe)
-    required = [field.name for field in fields if field.default is dataclasses.MISSING]
-    for name in (*required, "data", "seed", "label_names"):
-        if name not in config:
-            raise InputError(
-                f"{directory.path / 'config.json'} is not that of a training run: no {name}"
-            )
-    values = {field.name: config[field.name] for field in fields if field.name in config}
-    values["augment"] = tuple(values.get("augment", ()))
-    return Recipe(**values), config
 
 
 def train(
@@ -121,7 +58,8 @@ def train(
     recipe = run.recipe
     directory = RunDirectory(out)
     directory.check(run.config(), resume)
-    cached_train, cached_test = load_or_check([run.train, run.test], recipe, cache)
+    splits = [run.train, run.test] + ([run.validation] if run.validation is not None else [])
+    cached_train, cached_test, *cached_validation = load_or_check(splits, recipe, cache)
     directory.start(run.config())
     if run.draw != "given":
         write_observed(directory.path / "observed.csv", run.train, run.observed)
@@ -133,10 +71,13 @@ def train(
         resize=recipe.resize,
         cached=cached_test,
     )
+    validate = None
+    if run.validation is not None:
+        validate = functools.partial(_validate, run=run, cached=cached_validation[0])
     num_epochs, checkpoint = directory.last_checkpoint()
     model = load_model(checkpoint) if checkpoint else make_model(run)
     if num_epochs < recipe.epochs:
-        fit(run, model, directory, num_epochs, measure, cached_train)
+        fit(run, model, directory, num_epochs, measure, validate, cached_train)
     save_model(model, directory.model_path)
 
     evaluation = measure(model)
@@ -185,34 +126,7 @@ def load_or_check(
     return [load_images(split, size, recipe.resize, keep) for split in splits]
 
 
-def make_model(run: Run) -> PatchClassifier:
-    """The compiled model at the start of a run."""
-    recipe = run.recipe
-    keras.utils.set_random_seed(run.seed)
-    model = PatchClassifier(
-        num_labels=len(run.train.label_names),
-        image_size=recipe.image_size,
-        patch_size=recipe.patch_size,
-        num_levels=recipe.num_levels,
-        embedding_dim=recipe.embedding_dim,
-    )
-    options = {}
-    if run.loss in ("epr", "role"):
-        options["expected_positives"] = run.expected_positives
-    if run.loss == "role":
-        num_examples, num_labels = run.observed.shape
-        options |= {
-            "num_examples": num_examples,
-            "num_labels": num_labels,
-            "observed": run.observed,
-            "seed": run.seed,
-        }
-    loss = losses.get(run.loss, **options)
-    model.compile(make_optimizer(recipe, len(run.train)), loss=loss)
-    return model
-
-
-def fit(run, model, directory, num_epochs, measure, cached) -> None:
+def fit(run, model, directory, num_epochs, measure, validate, cached) -> None:
     """Trains the epochs that are left after `num_epochs`."""
     recipe = run.recipe
     batches = training_batches(
@@ -238,6 +152,23 @@ def fit(run, model, directory, num_epochs, measure, cached) -> None:
         verbose=0,
         callbacks=[
             Progress(len(run.train), recipe.batch_size, recipe.epochs),
-            EndOfEpoch(directory, measure, len(run.train), recipe.epochs, history),
+            EndOfEpoch(directory, measure, len(run.train), recipe.epochs, history, validate),
         ],
     )
+
+
+def _validate(model, run, cached):
+    """Columns of the history: mAP on the validation images by their truth, and by what is observed.
+
+    Observed labels alone take what is not observed for negative, as who has no truth must.
+    """
+    recipe = run.recipe
+    logits = score(model, run.validation, recipe.batch_size, recipe.resize, cached)
+    truths = {
+        "validation_map": run.validation.labels,
+        "validation_observed_map": run.validation_observed == 1,
+    }
+    return {
+        name: f"{100 * float(np.mean(average_precision(labels, logits))):.3f}"
+        for name, labels in truths.items()
+    }

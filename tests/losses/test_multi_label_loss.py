@@ -237,3 +237,11 @@ def test_stateless_scope(name, y_true, y_pred):
     moved = [] if other.state is None else other.state.variables
     for variable, expected in zip(variables, moved, strict=True):
         np.testing.assert_allclose(scope.get_current_value(variable), expected.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["en", "en+scl", "ll_cp", "em+apl"])
+def test_memory_is_not_shared_by_replicas(name, y_true, y_pred):
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        loss = losses.get(name, **OPTIONS[name])
+        with pytest.raises(ValueError, match="without a tf.distribute strategy"):
+            loss(y_true, y_pred)

@@ -143,6 +143,8 @@ def test_a_level_without_a_patch(one_line, small_run, tmp_path, options):
         ("--seed", "-1"),
         ("--seed", "4294967296"),
         ("--colour", "red"),
+        ("--model", "vgg"),
+        ("--augment", "flip,twist"),
     ],
     ids=" ".join,
 )
@@ -293,7 +295,8 @@ def test_a_loss_that_is_no_number(one_line, small_run, tmp_path, monkeypatch):
     monkeypatch.setitem(training.RECIPES, "small", diverging)
     message = one_line(small_run(tmp_path / "a", tmp_path / "models"))
     assert "loss" in message and "nan" in message
-    assert {path.name for path in (tmp_path / "a").iterdir()} == {"config.json", "tensorboard"}
+    left = {path.name for path in (tmp_path / "a").iterdir()}
+    assert left == {"config.json", "observed.csv", "tensorboard"}
     assert not (tmp_path / "models").exists()
 
 
@@ -320,3 +323,18 @@ def test_control_c_in_an_epoch(start_process, small_run, tmp_path):
     assert errors.count("\n") == 1 and "--resume" in errors
     assert json.loads((out / "config.json").read_text())["epochs"] == 400
     assert unfinished_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--weights", "imagenet"),
+        ("--model", "resnet50", "--weights", "nowhere.h5"),
+        ("--cache", "/dev/null/cache"),
+    ],
+    ids=" ".join,
+)
+def test_weights_and_caches_that_are_not_there(one_line, small_run, tmp_path, options):
+    message = one_line(small_run(tmp_path / "runs" / "a", tmp_path / "models", *options))
+    assert options[-1] in message and ": " in message
+    assert list(tmp_path.iterdir()) == []

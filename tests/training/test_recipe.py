@@ -40,6 +40,8 @@ def test_the_paper():
         "weight_decay": 1e-4,
         "resize": "stretch",
         "augment": (),
+        "model": "patch",
+        "weights": None,
     }
     optimizer = make_optimizer(PAPER, num_examples=5717)
     assert type(optimizer) is keras.optimizers.Lamb
