@@ -30,13 +30,17 @@ setuptools.setup(
         "data": ["tensorflow-datasets>=4.9.10", "importlib_resources"],
         # The formats of TF Serving: warm-up requests, and the client's gRPC.
         "serving": ["tensorflow-serving-api>=2.20"],
+        # The plot and the statistics of recipes/compare.py.
+        "compare": ["matplotlib>=3.8", "scipy>=1.11"],
         # What benchmarks/serving.py compares with.
         "benchmarks": ["openvino>=2026.4", "torch>=2.13"],
         "test": [
             "hypothesis>=6.100",
             "importlib_resources",
+            "matplotlib>=3.8",
             "pytest>=8",
             "ruff>=0.6",
+            "scipy>=1.11",
             "tensorboard>=2.20",
             "tensorflow-datasets>=4.9.10",
             "tensorflow-serving-api>=2.20",

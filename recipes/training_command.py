@@ -74,7 +74,7 @@ def augmentations(text: str) -> tuple[str, ...]:
     for name in names:
         if name not in data.AUGMENTATIONS:
             raise argparse.ArgumentTypeError(
-                f"no augmentation {name!r}: choose of {', '.join(data.AUGMENTATIONS)}"
+                f"{text}: no augmentation {name!r}: choose of {', '.join(data.AUGMENTATIONS)}"
             )
     return names
 
@@ -113,9 +113,10 @@ def describe(run: training.Run, out: str) -> str:
     """What will be done, in a few lines."""
     recipe = run.recipe
     model = training.make_model(run)
+    # Without ROLE's estimates, which are trained but no part of the answer.
+    estimates = model.loss_state.trainable_variables if model.loss_state is not None else []
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
-    if model.loss_state is not None:
-        parameters -= model.loss_state.count_params()  # ROLE's estimates, no part of the answer
+    parameters -= sum(int(np.prod(v.shape)) for v in estimates)
     gpus = tf.config.list_physical_devices("GPU")
     mean = np.mean(np.sum(run.train.labels == 1, axis=1))
     return "\n".join(
@@ -149,7 +150,7 @@ def _count(examples, split):
     official = data.official_count(examples.name, examples.split)
     if official in (None, len(examples)):
         return f"{len(examples)} {split}"
-    return f"{len(examples)} of the official {official} {split}"
+    return f"{len(examples)} (of {official}) {split}"
 
 
 def _seen(run, supervised):

@@ -315,8 +315,9 @@ def test_a_killed_process_leaves_nothing_that_is_used_and_its_leftover_goes(
     assert files(folder) == [leftover]
     get(folder, examples, SIZE + 1)
     assert leftover not in files(folder) and len(files(folder)) == 1
+    decodings.clear()
     np.testing.assert_array_equal(get(folder, examples), decoded(examples))
-    assert len(decodings) == 2
+    assert len(decodings) == 1
 
 
 def test_the_leftover_of_the_same_pictures_is_written_over(folder, examples, start):

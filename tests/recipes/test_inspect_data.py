@@ -286,9 +286,10 @@ def test_as_a_process(start_process, varied_voc, tmp_path):
     picture(varied_voc, 1).write_bytes(picture(varied_voc, 0).read_bytes()[:300])
     Image.effect_noise((64, 48), 50).save(picture(varied_voc, 3), progressive=True)
     picture(varied_voc, 3).write_bytes(picture(varied_voc, 3).read_bytes()[:-400])
-    arguments = ["--data", varied_voc, "--sheet", "sheet.png"]
+    arguments = ["--data", varied_voc]
+    sheet = ["--sheet", "sheet.png"]
     processes = [
-        start_process(arguments, tmp_path, "inspect_data.py", PYTHONIOENCODING="ascii"),
+        start_process([*arguments, *sheet], tmp_path, "inspect_data.py", PYTHONIOENCODING="ascii"),
         start_process(arguments, tmp_path, "inspect_data.py", NOBODY_READS_ON),
         start_process(["--data", "absent"], tmp_path, "inspect_data.py"),
     ]

@@ -67,7 +67,7 @@ def whole(folder):
 
 
 def versions(folder):
-    return sorted(path.name for path in folder.glob("[0-9]*"))
+    return sorted(path.name for path in folder.iterdir() if path.is_dir())
 
 
 def resumed_at(printed):
@@ -77,8 +77,8 @@ def resumed_at(printed):
 
 def assert_complete(out, saved_models):
     names = {"checkpoints", "config.json", "history.csv", "metrics.json", "model.keras"}
-    assert names | {"tensorboard"} == {path.name for path in out.iterdir()}
-    assert versions(out / "checkpoints") == ["epoch-0004.keras"]
+    assert names | {"observed.csv", "tensorboard"} == {path.name for path in out.iterdir()}
+    assert [path.name for path in (out / "checkpoints").iterdir()] == ["epoch-0004.keras"]
     assert versions(saved_models / out.name) == ["1"]
 
 

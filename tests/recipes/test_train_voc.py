@@ -18,7 +18,7 @@ from keras_patchpu import data, losses
 def test_it_says_what_it_will_do(finished):
     head = finished.printed[: finished.printed.index("epoch   1/4")]
     for words in (
-        "VOC2012: 22 training and 10 test images, 20 labels, 1.50 an image",
+        "VOC2012: 22 (of 5717) training and 10 (of 5823) test images, 20 labels, 1.50 an image",
         "wn, which sees one observed positive an image (uniform draw)",
         "5 patches of 32 pixels in 2 levels of 64 pixels, 218,050 trainable parameters",
         "4 epochs of adam in batches of 8",
