@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "PatchClassifier",
+    "comparison",
     "data",
     "inspection",
     "layers",
@@ -22,6 +23,6 @@ __all__ = [
 
 def __getattr__(name: str):
     # These need TensorFlow, which is not imported under the other backends unless asked for.
-    if name in ("data", "inspection", "serving", "training"):
+    if name in ("comparison", "data", "inspection", "serving", "training"):
         return importlib.import_module(f"keras_patchpu.{name}")
     raise AttributeError(f"module 'keras_patchpu' has no attribute {name!r}")
