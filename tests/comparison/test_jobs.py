@@ -86,6 +86,20 @@ def test_one_after_the_other(make_jobs, run):
     assert max(seen) == 1
 
 
+@pytest.fixture
+def heeded_signals():
+    """Signals as in a terminal; under nohup, or in the background of a script, some are ignored."""
+    numbers = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in numbers.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def test_one_on_each_device(make_jobs, run):
     made = make_jobs(FINISHES, FINISHES, FINISHES)
     ended, _ = run(made, devices=["0", "GPU-b"])
@@ -116,7 +130,9 @@ def test_the_log_is_added_to_and_told_from_this_time_on(make_jobs, run):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_interrupts_what_runs_and_starts_nothing(make_jobs, run, number):
+def test_a_signal_interrupts_what_runs_and_starts_nothing(
+    make_jobs, run, number, heeded_signals
+):
     made = make_jobs(INTERRUPTED, FINISHES)
 
     def send(running):

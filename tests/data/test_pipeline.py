@@ -195,6 +195,17 @@ def test_evaluation_gives_all_in_order_with_the_truth(examples_and_cached):
     np.testing.assert_array_equal(greys, 10 * np.arange(7))
 
 
+def test_evaluation_of_some_rows(examples_and_cached):
+    examples, cached = examples_and_cached
+    dataset = evaluation_batches(examples, 2, SIZE, cached=cached, rows=[5, 0, 6])
+    assert indices(dataset) == [[5, 0], [6]]
+    batches = list(dataset.as_numpy_iterator())
+    greys = np.concatenate([images[:, 3, 3, 1] for images, _ in batches])
+    np.testing.assert_array_equal(greys, [50, 0, 60])
+    truth = np.concatenate([targets["labels"] for _, targets in batches])
+    np.testing.assert_array_equal(truth, examples.labels[[5, 0, 6]])
+
+
 def test_training_without_an_observed_label_is_refused():
     examples = make_examples()
     observed = make_observed(examples)

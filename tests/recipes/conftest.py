@@ -160,5 +160,10 @@ def assert_same_end(weights_of):
         ]
         assert columns[0] == columns[1]
         assert columns[0][0] == ["epoch", "loss", "test_map"]
+        records = [
+            path.read_text() if (path := run / "weak_negatives.json").exists() else None
+            for run in (one, other)
+        ]
+        assert records[0] == records[1]
 
     return check

@@ -276,7 +276,7 @@ def test_a_disk_that_is_really_full(
     # The checkpoint fits but not the model beside it; both fit but not the export.
     size = (finished.out / "model.keras").stat().st_size // 1024
     small_disk(size * 3 // 2)
-    for name in ("config.json", "history.csv"):
+    for name in ("config.json", "history.csv", "weak_negatives.json"):
         shutil.copy(finished.out / name, place / "run")
     shutil.copytree(finished.out / "checkpoints", place / "run" / "checkpoints")
     for kilobytes, file in ((size * 3 // 2, "model.keras"), (size * 9 // 4, "models/run/1")):

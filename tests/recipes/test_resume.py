@@ -75,8 +75,8 @@ def resumed_at(printed):
     return int(re.search(r"^epoch +(\d+)/", printed, re.MULTILINE)[1])
 
 
-def assert_complete(out, saved_models):
-    names = {"checkpoints", "config.json", "history.csv", "metrics.json", "model.keras"}
+def assert_complete(out, saved_models, *more):
+    names = {"checkpoints", "config.json", "history.csv", "metrics.json", "model.keras", *more}
     assert names | {"observed.csv", "tensorboard"} == {path.name for path in out.iterdir()}
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["epoch-0004.keras"]
     assert versions(saved_models / out.name) == ["1"]
@@ -92,7 +92,7 @@ def test_killed_in_an_epoch(
     assert train_voc.main(small_run(out, models, "--resume")) == 0
     assert resumed_at(capsys.readouterr().out) > 2
     assert_same_end(finished.out, out)
-    assert_complete(out, models)
+    assert_complete(out, models, "weak_negatives.json")
 
 
 @pytest.mark.slow
@@ -112,6 +112,9 @@ def test_killed_again_and_again(
     kill_at(resume, "history.csv$", "after")
     ahead = len((out / "history.csv").read_text().splitlines()) - 1
     assert whole(checkpoints) in ([], [f"epoch-{ahead - 1:04d}.keras"])
+    # So have the weak negatives.
+    kill_at(resume, "weak_negatives.json$", "after")
+    assert whole(checkpoints) in ([], [f"epoch-{ahead - 1:04d}.keras"])
     # While a checkpoint is written.
     unfinished = checkpoints / f".unfinished-epoch-{ahead:04d}.keras"
     kill_when(resume, unfinished, random.uniform(0, 0.03))
@@ -128,7 +131,7 @@ def test_killed_again_and_again(
 
     assert train_voc.main(resume) == 0
     assert_same_end(finished.out, out)
-    assert_complete(out, models)
+    assert_complete(out, models, "weak_negatives.json")
 
 
 @pytest.mark.slow

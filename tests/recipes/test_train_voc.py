@@ -58,6 +58,7 @@ def test_it_leaves_a_run_directory(finished):
         "model.keras",
         "observed.csv",
         "tensorboard",
+        "weak_negatives.json",
     }
     assert [path.name for path in (finished.out / "checkpoints").iterdir()] == ["epoch-0004.keras"]
     config = json.loads((finished.out / "config.json").read_text())
@@ -73,6 +74,16 @@ def test_the_history(finished):
     assert all(float(row["images_per_second"]) > 0 and float(row["seconds"]) > 0 for row in rows)
 
 
+def test_the_weak_negatives_of_each_epoch(finished):
+    record = json.loads((finished.out / "weak_negatives.json").read_text())
+    assert record["num_images"] == 22  # all of them
+    assert [row["epoch"] for row in record["epochs"]] == [1, 2, 3, 4]
+    for row in record["epochs"]:
+        # Of 20 labels one an image is observed; a half of the images has another positive.
+        assert row["unobserved"] == 22 * 19 and row["absent"] == 22 * 19 - 11
+        assert list(row["labels"]) == list(data.VOC_LABELS)
+
+
 def test_tensorboard_has_the_history(finished):
     found = {}
     for file in (finished.out / "tensorboard").iterdir():
@@ -83,6 +94,11 @@ def test_tensorboard_has_the_history(finished):
         for row in csv.DictReader(file):
             for name in ("loss", "test_map", "images_per_second"):
                 assert found[name, int(row["epoch"])] == pytest.approx(float(row[name]), rel=1e-5)
+    record = json.loads((finished.out / "weak_negatives.json").read_text())
+    for row in record["epochs"]:
+        for name in ("precision", "recall"):
+            tag = f"weak_negatives/{name}"
+            assert found[tag, row["epoch"]] == pytest.approx(row[name], rel=1e-5)
 
 
 def test_the_metrics_are_those_of_the_saved_model(finished, voc):
@@ -190,7 +206,7 @@ def test_help(recipe, request, capsys):
 def test_a_baseline_with_augmentation_from_start_to_end(train_voc, small_run, tmp_path, capsys):
     out, models = tmp_path / "run", tmp_path / "models"
     options = ["--model", "resnet50", "--loss", "en+scl", "--augment", "flip,crop,colour"]
-    arguments = small_run(out, models, *options, "--epochs", "2")
+    arguments = small_run(out, models, *options, "--epochs", "1")
     assert train_voc.main(arguments) == 0, capsys.readouterr().err
     printed = capsys.readouterr().out
     assert "resnet50 from random weights, 64 pixels, 2 x 2 places" in printed
