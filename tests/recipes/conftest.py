@@ -6,6 +6,7 @@ import importlib
 import io
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import zipfile
@@ -74,6 +75,8 @@ def start_process():
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # Ignored where pytest runs in the background of a script.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     return start
