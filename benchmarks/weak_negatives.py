@@ -6,6 +6,11 @@
 On the test split one positive an image is taken as observed, as in training. The unobserved labels
 are either absent or hidden positives; for both it reports the mean weak negative z~- (eq. 8), the
 mean score, and the share of the label's attention that lies on patches which touch no object.
+
+    python benchmarks/weak_negatives.py runs/digits-wn-* --plot weak_negatives.png
+
+draws what runs of `wn` have written of theirs while they trained, weak_negatives.json: how often
+one of each weight was right, and how many of the absent labels were found.
 """
 
 import argparse
@@ -47,14 +52,55 @@ def describe(chosen: np.ndarray, negatives, scores, background) -> dict:
     }
 
 
+def plot(directories: list[training.RunDirectory], file: pathlib.Path) -> None:
+    """A row of two panels a run: precision by tenth in three epochs, and all figures by epoch."""
+    from matplotlib.figure import Figure  # an extra, and not needed for --out
+
+    figure = Figure((9, 3.4 * len(directories)), dpi=150, layout="constrained")
+    panels = figure.subplots(len(directories), 2, squeeze=False)
+    for directory, (by_tenth, by_epoch) in zip(directories, panels, strict=True):
+        rows = directory.read_json("weak_negatives.json")["epochs"]
+        chosen = {row["epoch"]: row for row in (rows[0], rows[len(rows) // 2], rows[-1])}
+        for shade, row in zip(("#9ecae1", "#4292c6", "#08306b"), chosen.values(), strict=False):
+            filled = [tenth for tenth in row["tenths"] if tenth["count"]]
+            middles = [(tenth["above"] + tenth["up_to"]) / 2 for tenth in filled]
+            precisions = [tenth["precision"] for tenth in filled]
+            by_tenth.plot(middles, precisions, "o-", color=shade, label=f"epoch {row['epoch']}")
+        by_tenth.axhline(rows[-1]["base_rate"], color="grey", ls="--", label="of all unobserved")
+        by_tenth.set(xlabel="weak negative", ylabel="share that is absent", xlim=(0, 1))
+        by_tenth.set_title(directory.path.name, loc="left")
+
+        epochs = [row["epoch"] for row in rows]
+        for name, style in {
+            "precision": "C0-",
+            "weighted_precision": "C0:",
+            "recall": "C1-",
+            "weighted_recall": "C1:",
+        }.items():
+            values = [np.nan if row[name] is None else row[name] for row in rows]
+            by_epoch.plot(epochs, values, style, marker=".", label=name.replace("_", " "))
+        by_epoch.set(xlabel="epoch", ylim=(0, 1.02))
+        by_epoch.xaxis.get_major_locator().set_params(integer=True)
+        for panel in (by_tenth, by_epoch):
+            panel.spines[["top", "right"]].set_visible(False)
+            panel.legend(frameon=False, fontsize=8)
+    figure.savefig(file)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", nargs="+", type=pathlib.Path, help="finished training runs")
-    parser.add_argument("--data", required=True, metavar="PATH|tfds|digits")
-    parser.add_argument("--out", required=True, type=pathlib.Path, help="JSON file to write")
+    parser.add_argument("--data", metavar="PATH|tfds|digits")
+    parser.add_argument("--out", type=pathlib.Path, help="JSON file to write")
+    parser.add_argument("--plot", type=pathlib.Path, help="PNG file to write, in place of --out")
     options = parser.parse_args()
+    if options.plot:
+        plot([training.RunDirectory(path) for path in options.runs], options.plot)
+        return 0
+    if not (options.data and options.out):
+        parser.error("give --data and --out, or --plot")
 
     results = {"command": " ".join(sys.argv), "runs": {}}
     for path in options.runs:

@@ -49,7 +49,11 @@ def read_test(options: argparse.Namespace, config: dict) -> data.Examples:
         names = config["label_names"]
         return data.read_folder(options.images, options.test_labels, "test", True, names)
     if options.labels:
-        train = data.drop_unlabelled(data.read_folder(options.images, options.labels, "train"))
+        if config.get("test_split") != "train":
+            raise InputError(
+                f"{options.run} held nothing of --labels out of training: give --test-labels"
+            )
+        train = data.drop_unknown(data.read_folder(options.images, options.labels, "train"))
         return data.hold_out(train, config["seed"])[1]
     return data.read_source(options.data, config["seed"], ["test"])[0]
 
@@ -76,6 +80,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (InputError, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("evaluate: stopped", file=sys.stderr)
+        return 130
     print(json.dumps(evaluation.as_dict(), indent=2) if options.json else evaluation.as_table())
     return 0
 

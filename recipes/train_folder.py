@@ -21,13 +21,14 @@ when you like and start it again with `--resume`.
 """
 
 import argparse
+import inspect
+import os
 import sys
 
 import quiet_start  # noqa: F401  before all that imports TensorFlow
 
 # isort: split
 import keras
-import numpy as np
 import training_command
 
 from keras_patchpu import data, losses, training
@@ -44,20 +45,22 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--test-images", metavar="DIR", help="their folder; default: --images")
     recipe = "default: small, which needs no GPU; paper has more patches of larger pictures"
     training_command.add_training_options(parser, recipe)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.test_images and not options.test_labels:
+        parser.error("--test-images goes with --test-labels")
+    return options
 
 
 def plan(options: argparse.Namespace) -> tuple[training.Run, str]:
     """Everything that the run needs, and where it goes."""
-    train = data.drop_unlabelled(data.read_folder(options.images, options.labels, "train"))
-    if options.test_labels:
-        test = data.read_folder(
-            options.test_images or options.images,
-            options.test_labels,
-            "test",
-            truth=True,
-            label_names=train.label_names,
+    train = data.drop_unknown(data.read_folder(options.images, options.labels, "train"))
+    if len(train.label_names) < 2:
+        raise InputError(
+            f"{options.labels} has the one label {train.label_names[0]}: the model tells labels "
+            "from each other, give 2 or more"
         )
+    if options.test_labels:
+        test = read_test(options, train)
     elif len(train) < 2:
         raise InputError(
             f"{options.labels} labels a single picture: training needs 2 at least, for one is held "
@@ -65,30 +68,44 @@ def plan(options: argparse.Namespace) -> tuple[training.Run, str]:
         )
     else:
         train, test = data.hold_out(train, options.seed)
-    if losses.LOSSES[options.loss].supervised and not (train.labels == 0).any():
+    loss = losses.LOSSES[options.loss]
+    if loss.supervised and not (train.labels == 0).any():
         raise InputError(
             f"--loss {options.loss} learns from positives and negatives, and {options.labels} has "
             "no -1: choose another, such as wn"
         )
+    expected = options.expected_positives
+    if expected is None and "expected_positives" in inspect.signature(loss).parameters:
+        raise InputError(
+            f"--loss {options.loss} needs to know how many labels a picture has, which nobody has "
+            "counted: give the mean by --expected-positives, such as 1.5"
+        )
     recipe = training_command.make_recipe(options, options.recipe or "small")
-    expected = expected_positives(options, test)
-    observed = data.known_labels(train)
-    run = training.Run(train, test, observed, "given", options.loss, recipe, options.seed, expected)
+    run = training.Run(
+        train=train,
+        test=test,
+        observed=data.known_labels(train),
+        draw="given",
+        loss=options.loss,
+        recipe=recipe,
+        seed=options.seed,
+        expected_positives=expected or 1.0,
+    )
     return run, training_command.out_directory(options, train)
 
 
-def expected_positives(options: argparse.Namespace, test: data.Examples) -> float:
-    """k of epr and role; the training labels do not tell it."""
-    if options.expected_positives is not None:
-        return options.expected_positives
-    if test.truth_known:
-        return round(float(np.mean(np.sum(test.labels == 1, axis=1))), 2)
-    if options.loss in ("epr", "role"):
+def read_test(options: argparse.Namespace, train: data.Examples) -> data.Examples:
+    """The test pictures, none of which may be a training picture."""
+    folder = options.test_images or options.images
+    test = data.read_folder(folder, options.test_labels, "test", True, train.label_names)
+    trained_on = {os.path.realpath(image) for image in train.images}
+    shared = [image for image in test.images if os.path.realpath(image) in trained_on]
+    if shared:
         raise InputError(
-            f"--loss {options.loss} needs to know how many labels a picture has: give the mean by "
-            "--expected-positives, or --test-labels to count them in"
+            f"{options.test_labels}: {len(shared)} of its pictures are in {options.labels} too, "
+            f"the first is {shared[0]}: take them out of one of the two"
         )
-    return 1.0
+    return test
 
 
 def data_arguments(options: argparse.Namespace) -> list[str]:

@@ -9,8 +9,8 @@ epochs of LAMB. The paper reports a test mAP of 60.4 with `--loss wn`, 60.0 with
 `epr`, 49.7 with `role` and 61.6 with `bce`, which sees all labels. It takes 12 GB of memory and,
 on 2 cores, days: there, try `--recipe small`.
 
-The run's directory gets config.json, history.csv, metrics.json, model.keras, a checkpoint and, if
-TensorBoard is installed, its logs; saved_models/<name of the run>/1 gets a SavedModel for TF
+The run's directory gets config.json, observed.csv, history.csv, metrics.json, model.keras, a
+checkpoint, with wn weak_negatives.json and, if TensorBoard is installed, its logs; saved_models/<name of the run>/1 gets a SavedModel for TF
 Serving. Kill it when you like and start it again with `--resume`.
 """
 
@@ -67,6 +67,7 @@ def share(text: str) -> float:
 def plan(options: argparse.Namespace) -> tuple[training.Run, str]:
     """Everything that the run needs, and where it goes."""
     train, test = data.read_source(options.data, options.seed)
+    options.found = (train, test)
     train = data.drop_unlabelled(train)
     default = "digits" if options.data == "digits" else "paper"
     recipe = training_command.make_recipe(options, options.recipe or default)

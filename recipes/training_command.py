@@ -5,7 +5,7 @@ import dataclasses
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -49,8 +49,10 @@ def add_training_options(parser: argparse.ArgumentParser, recipe_help: str) -> N
     )
     instead.add_argument(
         "--expected-positives",
-        type=float,
-        help="k of epr and role; default: the mean number of labels of the training images",
+        type=expected,
+        metavar="K",
+        help="how many labels an image has, which epr, role, en, ep, en+cl and en+scl are told; "
+        "default: the mean of the training images' truth",
     )
 
 
@@ -86,6 +88,13 @@ def positive(text: str) -> int:
     return number
 
 
+def expected(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return number
+
+
 def natural(text: str) -> int:
     number = int(text)
     if not 0 <= number < 2**32:
@@ -109,8 +118,14 @@ def out_directory(options: argparse.Namespace, train: data.Examples) -> str:
     return options.out or f"runs/{train.name.lower()}-{name}-{options.seed}"
 
 
-def describe(run: training.Run, out: str) -> str:
-    """What will be done, in a few lines."""
+def describe(run: training.Run, out: str, found: Sequence[data.Examples] = ()) -> str:
+    """What will be done, in a few lines.
+
+    Args:
+        run: the run.
+        out: where it goes.
+        found: the splits as they were read, to be counted beside the official ones.
+    """
     recipe = run.recipe
     model = training.make_model(run)
     # Without ROLE's estimates, which are trained but no part of the answer.
@@ -121,9 +136,8 @@ def describe(run: training.Run, out: str) -> str:
     mean = np.mean(np.sum(run.train.labels == 1, axis=1))
     return "\n".join(
         [
-            f"data    {run.train.name}: {_count(run.train, 'training')} and "
-            f"{_count(run.test, 'test')} images, "
-            f"{len(run.train.label_names)} labels, {mean:.2f} an image",
+            f"data    {run.train.name}: {len(run.train)} training and {len(run.test)} test images, "
+            f"{len(run.train.label_names)} labels, {mean:.2f} an image{_counts(found)}",
             f"loss    {run.loss}, which sees {_seen(run, model.loss.supervised)}",
             f"model   {_layout(recipe, model.attention_grids)}, "
             f"{parameters:,} trainable parameters",
@@ -146,11 +160,15 @@ def _layout(recipe, grids):
     return f"{recipe.model} from {start}, {recipe.image_size} pixels, {rows} x {columns} places"
 
 
-def _count(examples, split):
-    official = data.official_count(examples.name, examples.split)
-    if official in (None, len(examples)):
-        return f"{len(examples)} {split}"
-    return f"{len(examples)} (of {official}) {split}"
+def _counts(found):
+    """Which splits are not as large as the official ones."""
+    counts = [(split, data.official_count(split.name, split.split)) for split in found]
+    parts = [
+        f"{split.split} has {len(split)} of its {official} images"
+        for split, official in counts
+        if official not in (None, len(split))
+    ]
+    return f"; here {' and '.join(parts)}" if parts else ""
 
 
 def _seen(run, supervised):
@@ -176,7 +194,7 @@ def execute(
     """
     try:
         run, out = plan(options)
-        print(describe(run, out), flush=True)
+        print(describe(run, out, getattr(options, "found", ())), flush=True)
         evaluation, exported = training.train(
             run, out, options.resume, options.saved_models, picture_cache(options)
         )

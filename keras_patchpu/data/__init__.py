@@ -22,6 +22,7 @@ from keras_patchpu.data.observed_labels import (
 from keras_patchpu.data.official_counts import official_count
 from keras_patchpu.data.picture_cache import PictureCache
 from keras_patchpu.data.pipeline import (
+    drop_unknown,
     drop_unlabelled,
     elements,
     evaluation_batches,
@@ -42,6 +43,7 @@ __all__ = [
     "PictureCache",
     "decode_and_resize",
     "draw_single_positive",
+    "drop_unknown",
     "drop_unlabelled",
     "elements",
     "evaluation_batches",

@@ -68,7 +68,7 @@ def decode_images(
     def load(row):
         try:
             image = decode(read_encoded(examples, row))
-        except tf.errors.InvalidArgumentError:
+        except tf.errors.OpError:
             return "truncated or not an image"
         except OSError as error:
             return error.strerror or "cannot be opened"

@@ -12,13 +12,15 @@ from keras_patchpu.errors import InputError
 from keras_patchpu.whole_file import replaced_whole
 
 DRAWS = ("uniform", "mlspl", "frequency", "area")
+# That of the published labels.
+MLSPL_SEED = 1200
 
 
 def observe(examples: Examples, draw: str, seed: int) -> np.ndarray:
     """The observed positives of N images.
 
-    * `"uniform"`: each positive of an image is as likely; `"mlspl"`: the published draw. See
-      `draw_single_positive`.
+    * `"uniform"`: each positive of an image is as likely; `"mlspl"`: the published draw,
+      whatever the seed. See `draw_single_positive`.
     * `"frequency"`: in proportion to the number of images with that label, as somebody does who
       names the common things.
     * `"area"`: in proportion to the area of the label's boxes in the image, as somebody does who
@@ -52,8 +54,9 @@ def observe(examples: Examples, draw: str, seed: int) -> np.ndarray:
                 f"{examples.name}: {examples.keys[row]} has no box of a positive label to draw by "
                 "area: choose another draw"
             )
-    method = "mlspl" if draw == "mlspl" else "uniform"
-    return draw_single_positive(examples.labels, seed, examples.keys, method, weights)
+    if draw == "mlspl":
+        return draw_single_positive(examples.labels, MLSPL_SEED, examples.keys, "mlspl")
+    return draw_single_positive(examples.labels, seed, examples.keys, weights=weights)
 
 
 def known_labels(examples: Examples) -> np.ndarray:

@@ -19,10 +19,10 @@ from keras_patchpu.errors import InputError
 
 MAX_BYTES = 20 * 2**30
 # Part of what a file is named by: a new number for every change of what is in the files.
-_FORMAT = 1
+_FORMAT = 2
 _NAME = re.compile(r"pictures-[0-9a-f]{32}\.npy")
 _UNFINISHED = ".unfinished-"
-_ADVICE = "give another --cache folder, or --cache none to read the files in every epoch"
+_ADVICE = "give another --cache folder, or --cache none to keep no pictures on disk"
 
 
 class PictureCache:
@@ -135,7 +135,9 @@ def _fingerprint(examples, size, resize):
         else:
             try:
                 status = os.stat(image)
-                part = (os.path.abspath(image), status.st_size, status.st_mtime_ns)
+                # Size and time of the content alone stay the same where files are swapped.
+                times = (status.st_mtime_ns, status.st_ctime_ns)
+                part = (os.path.abspath(image), status.st_ino, status.st_size, *times)
             except OSError:
                 part = None  # the decoding will say what is wrong with it
         digest.update(repr(part).encode())

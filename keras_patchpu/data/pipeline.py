@@ -29,6 +29,16 @@ def drop_unlabelled(examples: Examples) -> Examples:
     return examples.select(rows)
 
 
+def drop_unknown(examples: Examples) -> Examples:
+    """Takes out the images of which no label is known, present or absent.
+
+    Raises:
+        InputError: no image is left that has a positive label.
+    """
+    drop_unlabelled(examples)
+    return examples.select(np.flatnonzero((examples.labels >= 0).any(axis=1)))
+
+
 def elements(
     examples: Examples, observed: np.ndarray, size: int, resize: str = "stretch"
 ) -> tf.data.Dataset:
@@ -92,14 +102,14 @@ def training_batches(
         `"flip"`, bool `(B,)`.
 
     Raises:
-        ValueError: an image has no observed label (see `drop_unlabelled`), or a name in `augment`
+        ValueError: nothing is observed of an image (see `drop_unlabelled`), or a name in `augment`
             is unknown.
     """
     check_augmentations(augment)
     if not supervised and not np.any(observed, axis=1).all():
         row = int(np.flatnonzero(~np.any(observed, axis=1))[0])
         raise ValueError(
-            "Invalid value for argument `observed`. Expected a positive label in every row. "
+            "Invalid value for argument `observed`. Expected a known label in every row. "
             f"Received: none in row {row} ({examples.keys[row]})"
         )
     name, labels = ("labels", examples.labels) if supervised else ("observed", observed)
@@ -127,13 +137,17 @@ def evaluation_batches(
     size: int,
     resize: str = "stretch",
     cached: np.ndarray | None = None,
+    rows: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
     """All images in order, none dropped, with the full truth; arguments as `training_batches`.
+
+    With `rows` only those images, in the order of the rows; `cached` is that of all.
 
     Returns:
         Dataset of `(images, {"labels": float32 (B, L), "index": int64 (B,)})`.
     """
-    rows = tf.data.Dataset.range(len(examples))
+    rows = range(len(examples)) if rows is None else rows
+    rows = tf.data.Dataset.from_tensor_slices(np.asarray(rows, "int64"))
     labels = examples.labels
     return _batches(examples, labels, "labels", rows, batch_size, size, resize, cached).prefetch(2)
 

@@ -51,6 +51,7 @@ class EndOfEpoch(keras.callbacks.Callback):
         epochs: number of epochs of the whole run.
         history: rows of the epochs that are done.
         validate: gives further columns of the history.
+        diagnose: looks at the model after a number of epochs, and gives figures for TensorBoard.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class EndOfEpoch(keras.callbacks.Callback):
         epochs: int,
         history: list[dict],
         validate: Callable[[keras.Model], dict[str, str]] | None = None,
+        diagnose: Callable[[keras.Model, int], dict[str, float]] | None = None,
     ):
         super().__init__()
         self.run = run
@@ -69,6 +71,7 @@ class EndOfEpoch(keras.callbacks.Callback):
         self.epochs = epochs
         self.history = history
         self.validate = validate
+        self.diagnose = diagnose
 
     def on_train_begin(self, logs=None):
         self.board = _tensorboard_writer(self.run.path / "tensorboard")
@@ -98,9 +101,10 @@ class EndOfEpoch(keras.callbacks.Callback):
         }
         self.history.append(row)
         self.run.write_history(self.history)
+        figures = self.diagnose(self.model, epoch + 1) if self.diagnose else {}
         self.run.save_checkpoint(self.model, epoch + 1)
         if self.board is not None:
-            self.board(row, epoch + 1)
+            self.board({**row, **figures}, epoch + 1)
 
         self.seconds_an_epoch.append(time.monotonic() - self.started)
         left = min(self.seconds_an_epoch) * (self.epochs - epoch - 1)
@@ -113,7 +117,7 @@ class EndOfEpoch(keras.callbacks.Callback):
 
 
 def _tensorboard_writer(path):
-    """A function that logs a row of the history, or None where TensorBoard is not installed."""
+    """A function that logs the figures of an epoch, or None where TensorBoard is not installed."""
     if importlib.util.find_spec("tensorboard") is None:
         return None
     import tensorflow as tf

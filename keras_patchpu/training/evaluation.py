@@ -75,6 +75,12 @@ class Evaluation:
         ):
             lines.append(f"{name:<{width}}  {precision:6.1f}  {count:9d}")
         lines.append(f"{'mAP':<{width}}  {self.mean_average_precision:6.1f}  {self.num_images:9d}")
+        found = self.num_positives > 0
+        if found.any() and not found.all():
+            # A label that no test image is known to show counts 0 in the mean above.
+            mean = self.average_precisions[found].mean()
+            name = "mAP (1 positive or more)"
+            lines.append(f"{name:<{width}}  {mean:6.1f}  {found.sum():2d} labels")
         if self.frequent.any() and not self.frequent.all():
             mean = self.average_precisions[self.frequent].mean()
             name = f"mAP ({FEW_POSITIVES} positives or more)"

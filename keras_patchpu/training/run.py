@@ -46,6 +46,7 @@ class Run:
             "data": self.train.name,
             "num_train": len(self.train),
             "num_test": len(self.test),
+            "test_split": self.test.split,
             "num_validation": len(self.validation or ()),
             "loss": self.loss,
             "seed": self.seed,

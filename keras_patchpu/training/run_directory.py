@@ -56,8 +56,17 @@ class RunDirectory:
         return all(file.name.startswith(UNFINISHED) for file in self.path.iterdir())
 
     def start(self, config: dict) -> None:
-        """Makes the directory, with the configuration in it."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Makes the directory, with the configuration in it.
+
+        Raises:
+            InputError: it cannot be made or written to.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{self.path} cannot be made ({error.strerror}): give another --out"
+            ) from error
         self.write_json("config.json", config)
 
     def _check_same(self, config):

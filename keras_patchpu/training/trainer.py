@@ -1,5 +1,6 @@
 """One training run, from data to a measured and exported model."""
 
+import dataclasses
 import functools
 import math
 import pathlib
@@ -27,6 +28,7 @@ from keras_patchpu.training.run_directory import (
     load_model,
     save_model,
 )
+from keras_patchpu.training.weak_negative_log import WeakNegativeLog
 
 # Without a cache on disk pictures are kept in memory if they fit into this.
 MEMORY_BYTES = 4 * 2**30
@@ -62,7 +64,7 @@ def train(
     cached_train, cached_test, *cached_validation = load_or_check(splits, recipe, cache)
     directory.start(run.config())
     if run.draw != "given":
-        write_observed(directory.path / "observed.csv", run.train, run.observed)
+        write_observed(directory.path / "observed.csv", *_drawn(run))
 
     measure = functools.partial(
         evaluate,
@@ -143,6 +145,12 @@ def fit(run, model, directory, num_epochs, measure, validate, cached) -> None:
         augment=recipe.augment,
     )
     history = directory.read_history(num_epochs)
+    diagnose = None
+    if run.loss == "wn" and run.train.truth_known:
+        diagnose = WeakNegativeLog(run, directory, num_epochs, cached)
+    end_of_epoch = EndOfEpoch(
+        directory, measure, len(run.train), recipe.epochs, history, validate, diagnose
+    )
     model.fit(
         batches,
         initial_epoch=num_epochs,
@@ -152,9 +160,18 @@ def fit(run, model, directory, num_epochs, measure, validate, cached) -> None:
         verbose=0,
         callbacks=[
             Progress(len(run.train), recipe.batch_size, recipe.epochs),
-            EndOfEpoch(directory, measure, len(run.train), recipe.epochs, history, validate),
+            end_of_epoch,
         ],
     )
+
+
+def _drawn(run):
+    """All images that had a positive drawn, those held out too: the draw can be repeated."""
+    if run.validation is None:
+        return run.train, run.observed
+    keys = run.train.keys + run.validation.keys
+    observed = np.concatenate([run.observed, run.validation_observed])
+    return dataclasses.replace(run.train, keys=keys), observed
 
 
 def _validate(model, run, cached):

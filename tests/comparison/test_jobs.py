@@ -130,9 +130,7 @@ def test_the_log_is_added_to_and_told_from_this_time_on(make_jobs, run):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_interrupts_what_runs_and_starts_nothing(
-    make_jobs, run, number, heeded_signals
-):
+def test_a_signal_interrupts_what_runs_and_starts_nothing(make_jobs, run, number, heeded_signals):
     made = make_jobs(INTERRUPTED, FINISHES)
 
     def send(running):

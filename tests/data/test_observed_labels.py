@@ -32,8 +32,9 @@ def test_uniform_and_mlspl_are_the_functions():
     labels = np.random.default_rng(0).integers(0, 2, (50, 4))
     labels[:, 0] = 1
     examples = make_examples(labels)
-    for draw in ("uniform", "mlspl"):
-        expected = draw_single_positive(labels, 5, examples.keys, draw)
+    # The published draw has the seed 1200, whatever that of a run.
+    for draw, seed in (("uniform", 5), ("mlspl", 1200)):
+        expected = draw_single_positive(labels, seed, examples.keys, draw)
         np.testing.assert_array_equal(observe(examples, draw, 5), expected)
 
 

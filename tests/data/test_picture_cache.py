@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_patchpu.data import (
     decode_and_resize,
@@ -127,6 +128,19 @@ def test_every_change_makes_another(folder, examples, decodings, monkeypatch, ch
         get(folder, examples, size, resize), decoded(examples, size, resize)
     )
     assert len(decodings) == len(files(folder)) == 2
+
+
+def test_files_swapped_with_their_size_and_time(folder, tmp_path, make_voc):
+    examples = read_voc(make_voc(tmp_path / "bmp"), "train")
+    for number, image in enumerate(examples.images):
+        Image.new("RGB", (8, 8), (40 * number, 0, 0)).save(image, "bmp")
+        os.utime(image, ns=(0, 0))
+    before = np.array(get(folder, examples))
+    first, second = examples.images[:2]
+    os.rename(first, first + ".aside")
+    os.rename(second, first)
+    os.rename(first + ".aside", second)
+    np.testing.assert_array_equal(get(folder, examples)[[1, 0]], before[:2])
 
 
 @pytest.mark.parametrize("damage", ["truncated", "longer", "empty", "another header"])

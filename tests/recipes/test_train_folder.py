@@ -49,11 +49,12 @@ def labels(photos, tmp_path):
 
 @pytest.fixture
 def matrix(photos, tmp_path):
-    """One positive and one known negative a row."""
+    """One positive a row, known negatives in every second one; the first row has these alone."""
     rows = [
         (file, *(1 if c == names[0] else "" if c in names or i % 2 else -1 for c in COLOURS))
-        for i, (file, names) in enumerate(photos[1].items())
+        for i, (file, names) in enumerate(list(photos[1].items())[10:])
     ]
+    rows[0] = tuple("" if cell == 1 else cell for cell in rows[0])
     return write_csv(tmp_path / "matrix.csv", [("file", *COLOURS), *rows])
 
 
@@ -99,7 +100,7 @@ def test_without_truth_no_map_is_claimed(run, evaluate_recipe, labels, photos, c
 def test_with_the_truth_of_test_pictures(run, evaluate_recipe, matrix, truth, photos, capsys):
     code, printed, out = run("--labels", matrix, "--test-labels", truth, "--loss", "bce")
     assert code == 0, printed.err
-    assert "30 given positives and 30 known negatives" in printed.out
+    assert "19 given positives and 20 known negatives" in printed.out
     assert "test mAP" in printed.out and "cannot be known" not in printed.out
     metrics = json.loads((out / "metrics.json").read_text())
     counts = {name: value["positives"] for name, value in metrics["labels"].items()}
@@ -122,7 +123,8 @@ def test_with_the_truth_of_test_pictures(run, evaluate_recipe, matrix, truth, ph
     [
         (["--loss", "bce"], "has no -1"),
         (["--loss", "epr"], "--expected-positives"),
-        (["--loss", "role"], "--test-labels"),
+        (["--loss", "role"], "--expected-positives"),
+        (["--loss", "en+cl"], "--expected-positives"),
         (["--test-labels", "nowhere.csv"], "nowhere.csv"),
         (["--labels", "nowhere.csv"], "nowhere.csv"),
         (["--images", "nowhere"], "nowhere: no such folder"),
@@ -150,3 +152,24 @@ def test_evaluate_wants_images_and_labels_together(evaluate_recipe, capsys):
             evaluate_recipe.main(["run", *options])
         assert stopped.value.code == 2
         assert "--images goes with" in capsys.readouterr().err
+
+
+def test_test_pictures_are_none_of_the_training_pictures(run, labels, truth):
+    code, printed, out = run("--labels", labels, "--test-labels", truth)
+    assert code == 2 and "10 of its pictures are in" in printed.err and not out.exists()
+
+
+def test_one_label_alone(run, tmp_path, photos):
+    rows = [(file, "red") for file in photos[1]]
+    code, printed, _ = run("--labels", write_csv(tmp_path / "a.csv", [("file", "label"), *rows]))
+    assert code == 2 and "the one label red" in printed.err
+
+
+def test_evaluate_on_labels_that_were_trained_on(
+    train_folder, run, evaluate_recipe, matrix, truth, photos, capsys
+):
+    code, printed, out = run("--labels", matrix, "--test-labels", truth, "--epochs", "1")
+    assert code == 0, printed.err
+    evaluated = [str(out), "--images", str(photos[0]), "--labels", matrix]
+    assert evaluate_recipe.main(evaluated) == 2
+    assert "held nothing of --labels out" in capsys.readouterr().err

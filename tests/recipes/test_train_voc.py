@@ -18,7 +18,8 @@ from keras_patchpu import data, losses
 def test_it_says_what_it_will_do(finished):
     head = finished.printed[: finished.printed.index("epoch   1/4")]
     for words in (
-        "VOC2012: 22 (of 5717) training and 10 (of 5823) test images, 20 labels, 1.50 an image",
+        "VOC2012: 22 training and 10 test images, 20 labels, 1.50 an image",
+        "train has 22 of its 5717 images and val has 10 of its 5823 images",
         "wn, which sees one observed positive an image (uniform draw)",
         "5 patches of 32 pixels in 2 levels of 64 pixels, 218,050 trainable parameters",
         "4 epochs of adam in batches of 8",
@@ -39,7 +40,8 @@ def test_it_prints_a_line_an_epoch(finished):
 
 def test_it_ends_with_the_table_and_what_to_do_next(finished, voc):
     lines = finished.printed.splitlines()
-    assert [line.split()[0] for line in lines[-26:-5]] == [*data.VOC_LABELS, "mAP"]
+    # The second mAP is over the labels that are in the test images.
+    assert [line.split()[0] for line in lines[-27:-5]] == [*data.VOC_LABELS, "mAP", "mAP"]
     assert lines[-5:-2] == [
         f"run       {finished.out}",
         f"serve     {finished.saved_models}/run/1",
@@ -227,6 +229,10 @@ def test_a_part_is_held_out_and_measured_after_each_epoch(train_voc, small_run, 
     assert np.all(run.validation_observed <= run.validation.labels)
 
     assert train_voc.main(arguments) == 0
+    again = train_voc.parse_arguments([*arguments, "--draw", str(out / "observed.csv")])
+    repeated, _ = train_voc.plan(again)
+    np.testing.assert_array_equal(repeated.observed, run.observed)
+    np.testing.assert_array_equal(repeated.validation_observed, run.validation_observed)
     with open(out / "history.csv", newline="") as file:
         row = list(csv.DictReader(file))[-1]
     model = keras.models.load_model(out / "model.keras")
