@@ -35,41 +35,37 @@ def transform_maps(maps, crop, flip, height: int, width: int):
 
     Args:
         maps: `(B, L, h, w)` of the images.
-        crop: `(B, 4)`.
+        crop: `(B, 4)` of ymin, xmin, ymax, xmax, fractions of the image.
         flip: `(B,)`, bool or 0 and 1.
         height, width: h' and w' of the result.
 
     Returns:
         `(B, L, h', w')`.
     """
-    crop, flip = ops.cast(crop, maps.dtype), ops.cast(flip, "bool")
-    ymin, xmin, ymax, xmax = (crop[:, side, None] for side in range(4))
-    y, x = _middles(height, maps.dtype), _middles(width, maps.dtype)
-    x = ops.where(flip[:, None], 1 - x, x)
-    return _sample(maps, ymin + y * (ymax - ymin), xmin + x * (xmax - xmin))
+    ymin, xmin, ymax, xmax = ops.split(ops.cast(crop, maps.dtype), 4, axis=1)
+    y = ymin + _middles(height, maps.dtype) * (ymax - ymin)
+    x = xmin + _mirrored(_middles(width, maps.dtype), flip) * (xmax - xmin)
+    return _sample(maps, y, x)
 
 
 def restore_maps(views, crop, flip, height: int, width: int):
-    """Maps of views put back into the frame of the whole images.
+    """Maps of views put back into the frame of the whole images, the inverse of `transform_maps`.
 
     Args:
         views: `(B, L, h', w')` of the views.
-        crop: `(B, 4)`.
-        flip: `(B,)`, bool or 0 and 1.
+        crop, flip: see `transform_maps`.
         height, width: h and w of the result.
 
     Returns:
-        maps `(B, L, h, w)`, and covered `(B, 1, h, w)`: 1 where the view shows the middle of a
-        cell, 0 where it does not and the map repeats the view's border.
+        maps `(B, L, h, w)`, and covered, bool `(B, 1, h, w)`: whether the view shows the middle of
+        a cell. Where it does not, the map repeats the view's border.
     """
-    crop, flip = ops.cast(crop, views.dtype), ops.cast(flip, "bool")
-    ymin, xmin, ymax, xmax = (crop[:, side, None] for side in range(4))
+    ymin, xmin, ymax, xmax = ops.split(ops.cast(crop, views.dtype), 4, axis=1)
     y = (_middles(height, views.dtype) - ymin) / (ymax - ymin)
     x = (_middles(width, views.dtype) - xmin) / (xmax - xmin)
-    rows = ops.cast((y >= 0) & (y < 1), views.dtype)
-    columns = ops.cast((x >= 0) & (x < 1), views.dtype)
-    covered = rows[:, None, :, None] * columns[:, None, None, :]
-    return _sample(views, y, ops.where(flip[:, None], 1 - x, x)), covered
+    rows, columns = (y >= 0) & (y < 1), (x >= 0) & (x < 1)
+    covered = rows[:, None, :, None] & columns[:, None, None, :]
+    return _sample(views, y, _mirrored(x, flip)), covered
 
 
 def _middles(count, dtype):
@@ -77,15 +73,22 @@ def _middles(count, dtype):
     return (ops.arange(count, dtype=dtype)[None] + 0.5) / count
 
 
+def _mirrored(x, flip):
+    """`1 - x` `(B, n)` where `flip` `(B,)` is true, of `x` `(B, n)` or `(1, n)`."""
+    return ops.where(ops.cast(flip, "bool")[:, None], 1 - x, x)
+
+
 def _sample(maps, y, x):
     """`maps` `(B, L, h, w)` at the fractions `y` `(B, h')` and `x` `(B, w')`: `(B, L, h', w')`."""
     rows, columns = _weights(y, maps.shape[2]), _weights(x, maps.shape[3])
-    columns = ops.transpose(columns, (0, 2, 1))
-    return ops.matmul(ops.matmul(rows[:, None], maps), columns[:, None])
+    return ops.einsum("byh,blhw,bxw->blyx", rows, maps, columns)
 
 
 def _weights(fractions, count):
-    """How much each of `count` cells counts in a bilinear sample: `(B, n)` -> `(B, n, count)`."""
+    """How much each of `count` cells counts in a bilinear sample: `(B, n)` -> `(B, n, count)`.
+
+    Beyond the middles of the outermost cells these go on: the weights of a sample sum to 1.
+    """
     cells = ops.arange(count, dtype=fractions.dtype)
     places = ops.clip(fractions * count - 0.5, 0, count - 1)
     return ops.relu(1 - ops.abs(places[..., None] - cells))

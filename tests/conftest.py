@@ -55,6 +55,60 @@ def _draw_image(file, number, size):
     return xml, flags
 
 
+def _look_up(plane, y, x):
+    """Bilinear value of `(R, C)` cells at (y, x) in [0, 1], half-pixel centres, edges extended."""
+    rows, columns = plane.shape
+    y, x = min(max(y * rows - 0.5, 0), rows - 1), min(max(x * columns - 0.5, 0), columns - 1)
+    top, left = min(int(y), rows - 2) if rows > 1 else 0, min(int(x), columns - 2)
+    left = max(left, 0)
+    bottom, right = min(top + 1, rows - 1), min(left + 1, columns - 1)
+    dy, dx = y - top, x - left
+    upper = (1 - dx) * plane[top, left] + dx * plane[top, right]
+    lower = (1 - dx) * plane[bottom, left] + dx * plane[bottom, right]
+    return (1 - dy) * upper + dy * lower
+
+
+@pytest.fixture(scope="session")
+def seen_by_hand():
+    """`seen_by_hand(plane, crop, flip, shape)`: what each cell of a changed picture shows.
+
+    T and resize of equation 7 of Verelst et al. (2023), of one map `(R, C)`.
+    """
+
+    def see(plane, crop, flip, shape):
+        ymin, xmin, ymax, xmax = crop
+        seen = np.zeros(shape)
+        for row, column in np.ndindex(shape):
+            x = (column + 0.5) / shape[1]
+            x = 1 - x if flip else x
+            y = (row + 0.5) / shape[0]
+            seen[row, column] = _look_up(plane, ymin + y * (ymax - ymin), xmin + x * (xmax - xmin))
+        return seen
+
+    return see
+
+
+@pytest.fixture(scope="session")
+def moved_by_hand():
+    """`moved_by_hand(running, present, crop, flip, mu)`: the running map `(R, C)` after a step.
+
+    Only cells whose centres are in the crop move.
+    """
+
+    def move(running, present, crop, flip, mu):
+        ymin, xmin, ymax, xmax = crop
+        moved = running.copy()
+        for row, column in np.ndindex(running.shape):
+            y, x = (row + 0.5) / running.shape[0], (column + 0.5) / running.shape[1]
+            if ymin <= y < ymax and xmin <= x < xmax:
+                y, x = (y - ymin) / (ymax - ymin), (x - xmin) / (xmax - xmin)
+                value = _look_up(present, y, 1 - x if flip else x)
+                moved[row, column] = mu * running[row, column] + (1 - mu) * value
+        return moved
+
+    return move
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_home(tmp_path_factory):
     """Keeps the caches of the recipes out of the user's home."""

@@ -2,10 +2,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from keras_patchpu.crop_and_flip import restore_maps, transform_boxes, transform_maps
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
+# In steps of 1/19.3, so that no cell's middle is on a border where rounding decides.
+CROPS = st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(2, 10), st.integers(2, 10)).map(
+    lambda box: np.array([box[0], box[1], box[0] + box[2], box[1] + box[3]]) / 19.3
+)
+SIZES = st.integers(1, 5)
 
 
 def make_maps(num_images, height, width, num_labels=3):
@@ -48,14 +55,55 @@ def test_maps_go_where_a_picture_goes(flip_type):
         )
 
 
-def test_the_whole_image_changes_nothing():
-    maps = make_maps(2, 5, 7)
+def test_maps_go_where_an_enlarged_picture_goes():
+    # As data/augmentation.py makes a picture: slice, resize, mirror.
+    picture = np.random.default_rng(0).uniform(size=(12, 12, 2)).astype("float32")
+    pixels = tf.image.resize(picture[3:9, 2:11], (12, 12))[:, ::-1]
+    crop = np.array([[3 / 12, 2 / 12, 9 / 12, 11 / 12]], "float32")
+    views = transform_maps(tf.transpose(picture, (2, 0, 1))[None], crop, [True], 12, 12)
+    # But at the borders of the crop, where a picture's slice has no neighbours.
+    np.testing.assert_allclose(
+        views[0, :, 1:-1, 1:-1], tf.transpose(pixels, (2, 0, 1))[:, 1:-1, 1:-1], atol=1e-5
+    )
+
+
+@settings(max_examples=60)
+@given(CROPS, st.booleans(), SIZES, SIZES, SIZES, st.integers(0, 99))
+def test_transformed_maps_by_hand(seen_by_hand, crop, flip, height, width, size, seed):
+    maps = np.random.default_rng(seed).uniform(size=(1, 2, size, size)).astype("float32")
+    views = transform_maps(maps, crop[None], [flip], height, width)
+    for label in range(2):
+        expected = seen_by_hand(maps[0, label], crop, flip, (height, width))
+        np.testing.assert_allclose(views[0, label], expected, atol=1e-5)
+
+
+@settings(max_examples=60)
+@given(CROPS, st.booleans(), SIZES, SIZES, SIZES, st.integers(0, 99))
+def test_restored_maps_move_those_of_the_image(
+    moved_by_hand, crop, flip, height, width, size, seed
+):
+    rng = np.random.default_rng(seed)
+    running = rng.uniform(size=(size, size))
+    present = rng.uniform(size=(height, width))
+    views = present[None, None].astype("float32")
+    maps, covered = restore_maps(views, crop[None], [flip], size, size)
+    moved = np.where(covered[0, 0], 0.8 * running + 0.2 * maps[0, 0], running)
+    np.testing.assert_allclose(
+        moved, moved_by_hand(running, present, crop, flip, 0.8), rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("height, width", [(1, 1), (2, 2), (5, 7), (7, 7), (14, 14)])
+def test_the_whole_image_changes_nothing(height, width):
+    maps = make_maps(2, height, width)
     crop = np.array([WHOLE] * 2, "float32")
-    np.testing.assert_allclose(transform_maps(maps, crop, [False] * 2, 5, 7), maps, atol=1e-6)
-    restored, covered = restore_maps(maps, crop, [False, True], 5, 7)
+    views = transform_maps(maps, crop, [False, True], height, width)
+    np.testing.assert_allclose(views[0], maps[0], atol=1e-6)
+    np.testing.assert_allclose(views[1], maps[1, :, :, ::-1], atol=1e-6)
+    restored, covered = restore_maps(maps, crop, [False, True], height, width)
     np.testing.assert_allclose(restored[0], maps[0], atol=1e-6)
     np.testing.assert_allclose(restored[1], maps[1, :, :, ::-1], atol=1e-6)
-    assert covered.shape == (2, 1, 5, 7) and np.all(covered == 1)
+    assert covered.dtype == bool and covered.shape == (2, 1, height, width) and np.all(covered)
 
 
 def test_restored_maps_by_hand():
@@ -80,12 +128,21 @@ def test_what_goes_there_comes_back():
     flip = np.array([True, False, True, False])
     views = transform_maps(maps, crop, flip, 20, 20)
     restored, covered = restore_maps(views, crop, flip, 10, 10)
-    inside = np.broadcast_to(covered, maps.shape) == 1
+    inside = np.broadcast_to(covered, maps.shape)
     assert 4 * 25 <= np.sum(covered) <= 4 * 36
     # Half a cell of the view is lost at its border.
     assert np.abs(restored - maps)[inside].max() < 0.6
     mostly = np.abs(restored - maps)[inside] < 1e-3
     assert mostly.mean() > 0.6
+
+
+def test_what_comes_back_goes_there_again():
+    views = make_maps(1, 4, 4)
+    crop = np.array([[0.25, 0.5, 0.75, 1.0]], "float32")
+    maps, covered = restore_maps(views, crop, [True], 8, 8)
+    assert np.sum(covered) == 4 * 4
+    maps = tf.where(covered, maps, 0)
+    np.testing.assert_allclose(transform_maps(maps, crop, [True], 4, 4), views, atol=1e-5)
 
 
 def test_maps_in_a_graph_give_gradients():

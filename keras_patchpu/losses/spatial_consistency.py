@@ -3,10 +3,11 @@
 import keras
 from keras import ops
 
+from keras_patchpu.crop_and_flip import transform_maps
 from keras_patchpu.losses.expected_negatives import check_weight, expected_negative
 from keras_patchpu.losses.multi_label_loss import MultiLabelLoss
 from keras_patchpu.losses.per_image_state import read_rows
-from keras_patchpu.losses.running_maps import RunningMaps, see_through
+from keras_patchpu.losses.running_maps import RunningMaps
 
 
 def attention_score_maps(logits, attention, grid):
@@ -47,13 +48,12 @@ def spatial_consistency(score_maps, running_maps, crop, flip):
     Args:
         score_maps: F, `(B, L, h, w)`.
         running_maps: H of the epochs before, `(B, L, S, S)`.
-        crop: `(B, 4)`, see `see_through`.
-        flip: `(B,)` bool.
+        crop, flip: `(B, 4)` and `(B,)`, see `transform_maps`.
 
     Returns:
         `(B,)`.
     """
-    seen = see_through(running_maps, crop, flip, score_maps.shape[2:])
+    seen = transform_maps(running_maps, crop, flip, *score_maps.shape[2:])
     return ops.mean(ops.abs(score_maps - ops.stop_gradient(seen)), axis=(1, 2, 3))
 
 
@@ -65,8 +65,9 @@ class SpatiallyConsistentExpectedNegative(MultiLabelLoss):
     activation maps; of a model without, `attention_score_maps`.
 
     `y_true` is a dict with `"observed"` and `"index"` and, where pictures are cropped and flipped,
-    `"crop"` and `"flip"`, see `see_through`; without these pictures are whole. In a training step
-    the running map moves where the crop is, `H = mu H + (1 - mu) F`, and keeps its other values.
+    `"crop"` and `"flip"`, see `transform_maps`; without these pictures are whole. In a training
+    step the running map moves where the crop is, `H = mu H + (1 - mu) F`, and keeps its other
+    values.
 
     Scores, expected positives and what is not known of the paper are those of `ExpectedNegative`;
     the start and the size of the maps are not known either. Known negatives are pulled to maps of
@@ -155,7 +156,7 @@ class SpatiallyConsistentExpectedNegative(MultiLabelLoss):
 
 
 def crop_and_flip(y_true, index):
-    """The crop `(B, 4)` and flip `(B,)` bool of each picture; of the whole one where not given."""
+    """The crop `(B, 4)` and flip `(B,)` of each picture; of the whole one where not given."""
     zeros = ops.zeros_like(index, dtype="float32")
     crop = y_true.get("crop", ops.stack([zeros, zeros, zeros + 1, zeros + 1], axis=1))
-    return crop, y_true.get("flip", zeros) > 0
+    return crop, y_true.get("flip", zeros)

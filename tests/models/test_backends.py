@@ -13,7 +13,7 @@ import keras_patchpu
 
 PACKAGE = Path(keras_patchpu.__file__).parent
 MODULES = [
-    *(PACKAGE / folder for folder in ("__init__.py", "errors.py")),
+    *(PACKAGE / file for file in ("__init__.py", "crop_and_flip.py", "errors.py")),
     *(
         path
         for folder in ("layers", "models", "losses", "metrics")
@@ -38,7 +38,14 @@ def test_no_module_imports_tensorflow(path):
     for name in imported_on_import(ast.parse(path.read_text())):
         package, *rest = name.split(".")
         if package == "keras_patchpu":
-            assert rest[0] in ("layers", "models", "losses", "metrics", "PatchClassifier")
+            assert rest[0] in (
+                "crop_and_flip",
+                "layers",
+                "models",
+                "losses",
+                "metrics",
+                "PatchClassifier",
+            )
         else:
             assert package in sys.stdlib_module_names or package in ("keras", "numpy")
 
