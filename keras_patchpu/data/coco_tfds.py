@@ -3,9 +3,12 @@
 import numpy as np
 
 from keras_patchpu.data.examples import Examples
-from keras_patchpu.errors import InputError
+from keras_patchpu.data.tfds_split import read_tfds_split
 
-_TFDS_SPLITS = {"train": "train", "val": "validation"}
+_ADVICE = (
+    "try again, or unpack train2014.zip, val2014.zip and annotations_trainval2014.zip of "
+    "https://cocodataset.org/#download into one folder and give that"
+)
 
 
 def read_coco_tfds(split: str, data_dir: str | None = None) -> Examples:
@@ -24,28 +27,9 @@ def read_coco_tfds(split: str, data_dir: str | None = None) -> Examples:
     Raises:
         InputError: unknown split, no `tensorflow_datasets`, or the download failed.
     """
-    if split not in _TFDS_SPLITS:
-        raise InputError(
-            f"tfds coco/2014 has no split {split!r} with annotations: choose one of "
-            f"{', '.join(_TFDS_SPLITS)}"
-        )
-    try:
-        import tensorflow_datasets as tfds
-
-        builder = tfds.builder("coco/2014", data_dir=data_dir)
-        _prepare(builder)
-    except ImportError as error:
-        raise InputError(
-            f"reading COCO through TFDS needs more packages ({error}): "
-            "pip install 'keras_patchpu[data]'"
-        ) from error
-
-    dataset = builder.as_dataset(
-        split=_TFDS_SPLITS[split], decoders={"image": tfds.decode.SkipDecoding()}
-    )
-    annotated = (row for row in tfds.as_numpy(dataset) if len(row["objects"]["label"]))
+    found, label_names = read_tfds_split("coco/2014", split, data_dir, _ADVICE)
+    annotated = (row for row in found if len(row["objects"]["label"]))
     rows = sorted(annotated, key=lambda row: row["image/id"])
-    label_names = tuple(builder.info.features["objects"]["label"].names)
     labels = np.zeros((len(rows), len(label_names)), np.float32)
     for number, row in enumerate(rows):
         labels[number, row["objects"]["label"]] = 1.0
@@ -60,17 +44,3 @@ def read_coco_tfds(split: str, data_dir: str | None = None) -> Examples:
         box_labels=[row["objects"]["label"] for row in rows],
         box_difficult=[row["objects"]["is_crowd"] for row in rows],
     )
-
-
-def _prepare(builder):
-    try:
-        builder.download_and_prepare()
-    except ImportError:
-        raise
-    except Exception as error:  # TFDS raises its own, requests' and the file system's errors here.
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(
-            f"tfds could not download coco/2014 ({type(error).__name__}: {reason}); try again, or "
-            "unpack train2014.zip, val2014.zip and annotations_trainval2014.zip of "
-            "https://cocodataset.org/#download into one folder and give that"
-        ) from error

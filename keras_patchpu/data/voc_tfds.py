@@ -4,10 +4,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_patchpu.data.examples import Examples
+from keras_patchpu.data.tfds_split import read_tfds_split
 from keras_patchpu.data.voc_annotation import VOC_LABELS, difficult_label, truth_from_objects
-from keras_patchpu.errors import InputError
 
-_TFDS_SPLITS = {"train": "train", "val": "validation"}
+_ADVICE = (
+    "its mirror may be down: put VOCtrainval_11-May-2012.tar and VOC2012test.tar into manual_dir "
+    "({manual_dir}), or unpack the first anywhere and give its VOCdevkit folder"
+)
 
 
 def read_voc_tfds(split: str, difficult: str = "negative", data_dir: str | None = None) -> Examples:
@@ -28,26 +31,8 @@ def read_voc_tfds(split: str, difficult: str = "negative", data_dir: str | None 
         InputError: unknown split, no `tensorflow_datasets`, or the download failed.
     """
     difficult_only = difficult_label(difficult)
-    if split not in _TFDS_SPLITS:
-        raise InputError(
-            f"tfds voc/2012 has no split {split!r} with annotations: choose one of "
-            f"{', '.join(_TFDS_SPLITS)}"
-        )
-    try:
-        import tensorflow_datasets as tfds
-
-        builder = tfds.builder("voc/2012", data_dir=data_dir)
-        _prepare(builder)
-    except ImportError as error:
-        raise InputError(
-            f"reading VOC through TFDS needs more packages ({error}): "
-            "pip install 'keras_patchpu[data]'"
-        ) from error
-
-    dataset = builder.as_dataset(
-        split=_TFDS_SPLITS[split], decoders={"image": tfds.decode.SkipDecoding()}
-    )
-    rows = sorted(tfds.as_numpy(dataset), key=lambda row: row["image/filename"])
+    found, _ = read_tfds_split("voc/2012", split, data_dir, _ADVICE)
+    rows = sorted(found, key=lambda row: row["image/filename"])
     columns = [row["objects"]["label"] for row in rows]
     flags = [row["objects"]["is_difficult"] for row in rows]
     return Examples(
@@ -63,21 +48,6 @@ def read_voc_tfds(split: str, difficult: str = "negative", data_dir: str | None 
         box_labels=columns,
         box_difficult=flags,
     )
-
-
-def _prepare(builder):
-    try:
-        builder.download_and_prepare()
-    except ImportError:
-        raise
-    except Exception as error:  # TFDS raises its own, requests' and the file system's errors here.
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(
-            f"tfds could not download voc/2012 ({type(error).__name__}: {reason}); its mirror may "
-            "be down: put VOCtrainval_11-May-2012.tar and VOC2012test.tar into manual_dir "
-            f"({builder.data_path.parents[2] / 'downloads' / 'manual'}), or unpack the first "
-            "anywhere and give its VOCdevkit folder"
-        ) from error
 
 
 def _boxes_from_zero(row):

@@ -1,5 +1,4 @@
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -8,7 +7,6 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from keras_patchpu.data import read_coco, read_coco_tfds
-from keras_patchpu.errors import InputError
 
 NAMES = [f"thing {number:02d}" for number in range(80)]
 
@@ -101,27 +99,3 @@ def test_mocked_data_without_objects_are_left_out_and_sorted_by_id():
     assert [np.flatnonzero(row).tolist() for row in examples.labels] == [[0, 79], [3]]
     assert examples.images == [b"a picture"] * 2
     assert examples.box_difficult[0].tolist() == [True, True]
-
-
-def test_the_test_split_has_no_annotations():
-    with pytest.raises(InputError, match="no split 'test' with annotations: choose one of train"):
-        read_coco_tfds("test")
-
-
-def test_without_tensorflow_datasets(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(InputError, match=r"pip install 'keras_patchpu\[data\]'"):
-        read_coco_tfds("train")
-
-
-def test_a_failed_download_names_the_ways_on(monkeypatch, tmp_path):
-    def fail(self, urls):
-        raise ConnectionError("cannot reach the host\nat all")
-
-    monkeypatch.setattr(tfds.download.DownloadManager, "download_and_extract", fail)
-    with pytest.raises(InputError) as error:
-        read_coco_tfds("train", data_dir=str(tmp_path))
-    message = str(error.value)
-    assert "\n" not in message
-    assert "ConnectionError: cannot reach the host)" in message
-    assert "https://cocodataset.org/#download" in message

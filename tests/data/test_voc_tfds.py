@@ -1,12 +1,9 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_patchpu.data import VOC_LABELS, evaluation_batches, load_images, read_voc, read_voc_tfds
-from keras_patchpu.errors import InputError
 
 
 @pytest.fixture
@@ -85,28 +82,3 @@ def test_the_label_names_are_those_of_tfds():
     with tfds.testing.mock_data():
         builder = tfds.builder("voc/2012")
     assert tuple(builder.info.features["labels"].feature.names) == VOC_LABELS
-
-
-def test_the_test_split_has_no_annotations():
-    with pytest.raises(InputError, match="no split 'test' with annotations: choose one of train"):
-        read_voc_tfds("test")
-
-
-def test_without_tensorflow_datasets(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(InputError, match=r"pip install 'keras_patchpu\[data\]'"):
-        read_voc_tfds("train")
-
-
-def test_a_failed_download_names_the_ways_on(monkeypatch, tmp_path):
-    def fail(self, urls):
-        raise ConnectionError("cannot reach the mirror\nat all")
-
-    monkeypatch.setattr(tfds.download.DownloadManager, "download_and_extract", fail)
-    with pytest.raises(InputError) as error:
-        read_voc_tfds("train", data_dir=str(tmp_path))
-    message = str(error.value)
-    assert "\n" not in message
-    assert "ConnectionError: cannot reach the mirror)" in message
-    assert f"manual_dir ({tmp_path / 'downloads' / 'manual'})" in message
-    assert "VOCdevkit" in message
