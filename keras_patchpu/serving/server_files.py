@@ -6,6 +6,8 @@ import pathlib
 import shlex
 import urllib.parse
 
+from keras_patchpu.whole_file import replaced_whole
+
 # The newest server there is for TensorFlow 2.21, whose own has not been released; the exported
 # graphs are of operations that are older than both.
 SERVER_IMAGE = "tensorflow/serving:2.20.0"
@@ -39,7 +41,7 @@ def write_server_files(directory: str | os.PathLike) -> None:
         directory: of the model, with its versions in it.
 
     Raises:
-        OSError: they cannot be written.
+        InputError: they cannot be written.
     """
     directory = pathlib.Path(directory).resolve()
     name, base_path = (
@@ -50,13 +52,9 @@ def write_server_files(directory: str | os.PathLike) -> None:
         "batching.txt": BATCHING,
     }
     for file, text in contents.items():
-        unfinished = directory / f".unfinished-{file}"
-        try:
-            if not (directory / file).exists():
+        if not (directory / file).exists():
+            with replaced_whole(directory / file, "see to the disk") as unfinished:
                 unfinished.write_text(text, encoding="utf-8")
-                os.replace(unfinished, directory / file)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
 
 def how_to_serve(directory: str | os.PathLike) -> str:
