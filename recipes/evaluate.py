@@ -12,7 +12,7 @@ import sys
 import quiet_start  # noqa: F401  before all that imports TensorFlow
 
 # isort: split
-import training_command
+import shared_options
 
 from keras_patchpu import data, training
 from keras_patchpu.errors import InputError
@@ -23,13 +23,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", metavar="RUN", help="the directory of a finished training run")
-    parser.add_argument(
-        "--data",
-        metavar="PATH|tfds|coco-tfds|digits",
-        help=f"default: the first of {', '.join(data.LOOKED_FOR)}",
-    )
+    shared_options.add_data_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
-    training_command.add_cache_option(parser)
+    shared_options.add_cache_option(parser)
     folder = parser.add_argument_group("in place of --data, as for train_folder.py")
     folder.add_argument("--images", metavar="DIR", help="folder of the pictures")
     labels = folder.add_mutually_exclusive_group()
@@ -68,7 +64,7 @@ def measure(options: argparse.Namespace) -> training.Evaluation | training.Agree
             f"{options.run} was trained on the labels of {config['data']}, which are not those of "
             f"{test.name}: give its data by --data, or by --images and --test-labels"
         )
-    cache = training_command.picture_cache(options)
+    cache = shared_options.picture_cache(options)
     (cached,) = training.load_or_check([test], recipe, cache)
     return training.evaluate(model, test, recipe.batch_size, recipe.resize, cached)
 

@@ -34,6 +34,8 @@ import sys
 import quiet_start  # noqa: F401  before all that imports TensorFlow
 
 # isort: split
+import shared_options
+
 from keras_patchpu import data, inspection
 from keras_patchpu.errors import InputError
 
@@ -42,11 +44,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--data",
-        metavar="PATH|tfds|coco-tfds|digits",
-        help=f"default: the first of {', '.join(data.LOOKED_FOR)}",
-    )
+    shared_options.add_data_option(parser)
     own = parser.add_argument_group("your own pictures, in place of --data")
     own.add_argument("--images", metavar="DIR", help="folder of the pictures")
     own.add_argument("--labels", metavar="FILE.csv", help="what is known of them")

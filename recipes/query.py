@@ -24,6 +24,7 @@ import quiet_start  # noqa: F401  before all that imports TensorFlow
 # isort: split
 import tqdm
 from PIL import Image
+from shared_options import positive
 
 from keras_patchpu import serving
 from keras_patchpu.errors import InputError
@@ -63,13 +64,6 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--parallel", type=positive, default=8, help="requests; default: 8")
     return parser.parse_args(arguments)
-
-
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return number
 
 
 def seconds(text: str) -> float:

@@ -24,6 +24,7 @@ import quiet_start  # noqa: F401  before all that imports TensorFlow
 # isort: split
 import keras
 import numpy as np
+import shared_options
 import training_command
 
 from keras_patchpu import data, training
@@ -33,12 +34,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--data",
-        metavar="PATH|tfds|coco-tfds|digits",
-        help="a folder with VOC, COCO, NUS-WIDE or CUB as unpacked; default: the first of "
-        f"{', '.join(data.LOOKED_FOR)}",
-    )
+    shared_options.add_data_option(parser, "a folder with VOC, COCO, NUS-WIDE or CUB as unpacked; ")
     parser.add_argument(
         "--draw",
         default="uniform",

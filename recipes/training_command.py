@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
+from shared_options import add_cache_option, picture_cache, positive
 
 from keras_patchpu import data, losses, models, serving, training
 from keras_patchpu.errors import InputError
@@ -56,21 +57,6 @@ def add_training_options(parser: argparse.ArgumentParser, recipe_help: str) -> N
     )
 
 
-def add_cache_option(parser: argparse.ArgumentParser) -> None:
-    """Adds `--cache`."""
-    parser.add_argument(
-        "--cache",
-        metavar="DIR|none",
-        help="where resized pictures are kept from run to run, 20 GB at most; default: "
-        "~/.cache/keras_patchpu",
-    )
-
-
-def picture_cache(options: argparse.Namespace) -> data.PictureCache | None:
-    """What `--cache` asks for."""
-    return None if options.cache == "none" else data.PictureCache(options.cache)
-
-
 def augmentations(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     for name in names:
@@ -79,13 +65,6 @@ def augmentations(text: str) -> tuple[str, ...]:
                 f"{text}: no augmentation {name!r}: choose of {', '.join(data.AUGMENTATIONS)}"
             )
     return names
-
-
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return number
 
 
 def expected(text: str) -> float:

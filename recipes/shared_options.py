@@ -1,0 +1,36 @@
+"""Options that recipes of several kinds share."""
+
+import argparse
+
+from keras_patchpu import data
+
+
+def add_data_option(parser: argparse.ArgumentParser, meaning: str = "") -> None:
+    """Adds `--data`, which `data.read_source` takes; `meaning` comes first in its help."""
+    parser.add_argument(
+        "--data",
+        metavar="PATH|tfds|coco-tfds|digits",
+        help=f"{meaning}default: the first of {', '.join(data.LOOKED_FOR)}",
+    )
+
+
+def add_cache_option(parser: argparse.ArgumentParser) -> None:
+    """Adds `--cache`."""
+    parser.add_argument(
+        "--cache",
+        metavar="DIR|none",
+        help="where resized pictures are kept from run to run, 20 GB at most; default: "
+        "~/.cache/keras_patchpu",
+    )
+
+
+def picture_cache(options: argparse.Namespace) -> data.PictureCache | None:
+    """What `--cache` asks for."""
+    return None if options.cache == "none" else data.PictureCache(options.cache)
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
