@@ -49,7 +49,7 @@ def read_test(options: argparse.Namespace, config: dict) -> data.Examples:
             raise InputError(
                 f"{options.run} held nothing of --labels out of training: give --test-labels"
             )
-        train = data.drop_unknown(data.read_folder(options.images, options.labels, "train"))
+        train = data.read_training_folder(options.images, options.labels)
         return data.hold_out(train, config["seed"])[1]
     return data.read_source(options.data, config["seed"], ["test"])[0]
 

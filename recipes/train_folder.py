@@ -53,7 +53,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def plan(options: argparse.Namespace) -> tuple[training.Run, str]:
     """Everything that the run needs, and where it goes."""
-    train = data.drop_unknown(data.read_folder(options.images, options.labels, "train"))
+    train = data.read_training_folder(options.images, options.labels)
     if len(train.label_names) < 2:
         raise InputError(
             f"{options.labels} has the one label {train.label_names[0]}: the model tells labels "

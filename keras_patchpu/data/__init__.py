@@ -7,7 +7,7 @@ from keras_patchpu.data.cub import read_cub
 from keras_patchpu.data.decode import decode_and_resize, resize_boxes
 from keras_patchpu.data.digits import read_digits
 from keras_patchpu.data.examples import Examples
-from keras_patchpu.data.folder import read_folder, scan_folder
+from keras_patchpu.data.folder import read_folder, read_training_folder, scan_folder
 from keras_patchpu.data.hold_out import held_out, hold_out
 from keras_patchpu.data.imagenet_real import read_imagenet_real
 from keras_patchpu.data.loading import load_images, read_encoded
@@ -63,6 +63,7 @@ __all__ = [
     "read_nus_wide",
     "read_observed",
     "read_source",
+    "read_training_folder",
     "read_voc",
     "read_voc_tfds",
     "resize_boxes",

@@ -9,6 +9,7 @@ import numpy as np
 from keras_patchpu.data.examples import Examples
 from keras_patchpu.data.label_table import LabelTable, read_label_table
 from keras_patchpu.data.on_disk import list_pictures
+from keras_patchpu.data.pipeline import drop_unknown
 from keras_patchpu.data.written_names import composed
 from keras_patchpu.errors import InputError
 
@@ -47,6 +48,17 @@ def read_folder(
         more = f" and {len(problems) - 1:,} more problems" if len(problems) > 1 else ""
         raise InputError(f"{problems[0]}{more} (`python recipes/inspect_data.py` lists all)")
     return examples
+
+
+def read_training_folder(images: str | os.PathLike, label_file: str | os.PathLike) -> Examples:
+    """Reads a custom data set to train on, without the images of which no label is known.
+
+    Args: as for `read_folder`.
+
+    Raises:
+        InputError: one line: see `read_folder`, or no image has a positive label.
+    """
+    return drop_unknown(read_folder(images, label_file, "train"))
 
 
 def scan_folder(
