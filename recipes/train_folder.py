@@ -21,7 +21,6 @@ when you like and start it again with `--resume`.
 """
 
 import argparse
-import inspect
 import os
 import sys
 
@@ -75,7 +74,7 @@ def plan(options: argparse.Namespace) -> tuple[training.Run, str]:
             "no -1: choose another, such as wn"
         )
     expected = options.expected_positives
-    if expected is None and "expected_positives" in inspect.signature(loss).parameters:
+    if expected is None and "expected_positives" in losses.arguments_of(options.loss):
         raise InputError(
             f"--loss {options.loss} needs to know how many labels a picture has, which nobody has "
             "counted: give the mean by --expected-positives, such as 1.5"

@@ -1,5 +1,7 @@
 """The losses, by the names of the field."""
 
+import inspect
+
 from keras_patchpu.losses.binary_crossentropy import (
     AssumeNegative,
     BinaryCrossentropy,
@@ -73,6 +75,15 @@ LOSSES = {
 }
 
 
+def arguments_of(name: str) -> set[str]:
+    """The names of the arguments of a loss's class, such as `expected_positives`.
+
+    Args:
+        name: a key of `LOSSES`.
+    """
+    return set(inspect.signature(LOSSES[name]).parameters)
+
+
 def get(name: str, **options) -> MultiLabelLoss:
     """The loss of that name, such as `get("wn", theta=0.1)`.
 
@@ -113,6 +124,7 @@ __all__ = [
     "SpatiallyConsistentExpectedNegative",
     "WeakNegative",
     "WeightedAssumeNegative",
+    "arguments_of",
     "asymmetric",
     "attention_score_maps",
     "binary_crossentropy",

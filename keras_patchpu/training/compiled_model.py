@@ -1,7 +1,5 @@
 """The model, the loss and the optimizer of a run."""
 
-import inspect
-
 import keras
 
 from keras_patchpu import losses
@@ -54,5 +52,5 @@ def make_loss(run: Run, model: MultiLabelModel) -> losses.MultiLabelLoss:
         "seed": run.seed,
         "grid": model.attention_grids[0],
     }
-    arguments = inspect.signature(losses.LOSSES[run.loss]).parameters
-    return losses.get(run.loss, **{name: facts[name] for name in facts.keys() & arguments.keys()})
+    wanted = facts.keys() & losses.arguments_of(run.loss)
+    return losses.get(run.loss, **{name: facts[name] for name in wanted})
