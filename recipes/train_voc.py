@@ -63,8 +63,8 @@ def share(text: str) -> float:
 
 def plan(options: argparse.Namespace) -> tuple[training.Run, str]:
     """Everything that the run needs, and where it goes."""
-    train, test = data.read_source(options.data, options.seed)
-    options.found = (train, test)
+    found = data.read_source(options.data, options.seed)
+    train, test = found
     train = data.drop_unlabelled(train)
     default = "digits" if options.data == "digits" else "paper"
     recipe = training_command.make_recipe(options, options.recipe or default)
@@ -73,7 +73,15 @@ def plan(options: argparse.Namespace) -> tuple[training.Run, str]:
     if expected is None:
         expected = round(float(np.mean(np.sum(train.labels == 1, axis=1))), 2)
     run = training.Run(
-        train, test, observed, options.draw, options.loss, recipe, options.seed, expected
+        train=train,
+        test=test,
+        observed=observed,
+        draw=options.draw,
+        loss=options.loss,
+        recipe=recipe,
+        seed=options.seed,
+        expected_positives=expected,
+        found=found,
     )
     if options.hold_out:
         run = hold_out(run, options.hold_out)

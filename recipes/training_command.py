@@ -5,7 +5,7 @@ import dataclasses
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -97,14 +97,8 @@ def out_directory(options: argparse.Namespace, train: data.Examples) -> str:
     return options.out or f"runs/{train.name.lower()}-{name}-{options.seed}"
 
 
-def describe(run: training.Run, out: str, found: Sequence[data.Examples] = ()) -> str:
-    """What will be done, in a few lines.
-
-    Args:
-        run: the run.
-        out: where it goes.
-        found: the splits as they were read, to be counted beside the official ones.
-    """
+def describe(run: training.Run, out: str) -> str:
+    """What will be done, in a few lines; `out` is where it goes."""
     recipe = run.recipe
     model = training.make_model(run)
     # Without ROLE's estimates, which are trained but no part of the answer.
@@ -116,7 +110,7 @@ def describe(run: training.Run, out: str, found: Sequence[data.Examples] = ()) -
     return "\n".join(
         [
             f"data    {run.train.name}: {len(run.train)} training and {len(run.test)} test images, "
-            f"{len(run.train.label_names)} labels, {mean:.2f} an image{_counts(found)}",
+            f"{len(run.train.label_names)} labels, {mean:.2f} an image{_counts(run.found)}",
             f"loss    {run.loss}, which sees {_seen(run, model.loss.supervised)}",
             f"model   {_layout(recipe, model.attention_grids)}, "
             f"{parameters:,} trainable parameters",
@@ -173,7 +167,7 @@ def execute(
     """
     try:
         run, out = plan(options)
-        print(describe(run, out, getattr(options, "found", ())), flush=True)
+        print(describe(run, out), flush=True)
         evaluation, exported = training.train(
             run, out, options.resume, options.saved_models, picture_cache(options)
         )

@@ -27,6 +27,7 @@ class Run:
         validation: images with full truth, taken out of the training images and measured after
             every epoch to choose one by; or None.
         validation_observed: `(N, L)`, their observed labels.
+        found: the splits as they were read, to be counted beside the official ones.
     """
 
     train: Examples
@@ -39,6 +40,7 @@ class Run:
     expected_positives: float
     validation: Examples | None = None
     validation_observed: np.ndarray | None = None
+    found: tuple[Examples, ...] = ()
 
     def config(self) -> dict:
         """What decides the result, as JSON values."""
