@@ -30,29 +30,35 @@ class FinishedRun:
     printed: str
 
 
-def _import_recipe(name):
-    folder = str(ROOT / "recipes")
-    if folder not in sys.path:
-        sys.path.insert(0, folder)  # as Python does for a script
-    return importlib.import_module(name)
+@pytest.fixture(scope="session")
+def import_script():
+    """Imports a script of this repository: `import_script("recipes", "train_voc")`."""
+
+    def run(folder, name):
+        path = str(ROOT / folder)
+        if path not in sys.path:
+            sys.path.insert(0, path)  # as Python does for a script
+        return importlib.import_module(name)
+
+    return run
 
 
 @pytest.fixture(scope="session")
-def train_voc():
+def train_voc(import_script):
     """The module `recipes/train_voc.py`."""
-    return _import_recipe("train_voc")
+    return import_script("recipes", "train_voc")
 
 
 @pytest.fixture(scope="session")
-def evaluate_recipe():
+def evaluate_recipe(import_script):
     """The module `recipes/evaluate.py`."""
-    return _import_recipe("evaluate")
+    return import_script("recipes", "evaluate")
 
 
 @pytest.fixture(scope="session")
-def export_recipe():
+def export_recipe(import_script):
     """The module `recipes/export.py`."""
-    return _import_recipe("export")
+    return import_script("recipes", "export")
 
 
 @pytest.fixture(scope="session")

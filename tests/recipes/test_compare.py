@@ -1,7 +1,6 @@
 """`recipes/compare.py`: what it runs, resumes and leaves out; exit codes; signals."""
 
 import csv
-import importlib
 import json
 import pathlib
 import signal
@@ -62,11 +61,9 @@ sys.exit(compare.main(sys.argv[3:]))
 
 
 @pytest.fixture(scope="module")
-def compare():
+def compare(import_script):
     """The module `recipes/compare.py`."""
-    if str(RECIPES) not in sys.path:
-        sys.path.insert(0, str(RECIPES))  # as Python does for a script
-    return importlib.import_module("compare")
+    return import_script("recipes", "compare")
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """`inspect_data.py`: what it prints and writes, its exit codes, and no traceback ever."""
 
-import importlib
 import json
-import pathlib
 import shutil
 import sys
 
@@ -10,15 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-RECIPES = pathlib.Path(__file__).parents[2] / "recipes"
-
 
 @pytest.fixture(scope="module")
-def inspect_data():
+def inspect_data(import_script):
     """The module `recipes/inspect_data.py`."""
-    if str(RECIPES) not in sys.path:
-        sys.path.insert(0, str(RECIPES))  # as Python does for a script
-    return importlib.import_module("inspect_data")
+    return import_script("recipes", "inspect_data")
 
 
 @pytest.fixture

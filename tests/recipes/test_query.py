@@ -1,9 +1,7 @@
 """`recipes/query.py` asks a test server that speaks TF Serving's protocols."""
 
-import importlib
 import json
 import pathlib
-import sys
 
 import keras
 import numpy as np
@@ -16,18 +14,11 @@ from keras_patchpu.overlay import draw_overlay
 from keras_patchpu.serving import Client, export
 from keras_patchpu.serving.pictures import NO_PICTURE
 
-ROOT = pathlib.Path(__file__).parents[2]
 NAMES = ["cat", "Hündin", "a/b 牛"]
 
 
-def import_script(folder, name):
-    if str(ROOT / folder) not in sys.path:
-        sys.path.insert(0, str(ROOT / folder))  # as Python does for a script
-    return importlib.import_module(name)
-
-
 @pytest.fixture(scope="module")
-def query():
+def query(import_script):
     """The module `recipes/query.py`."""
     return import_script("recipes", "query")
 
@@ -43,7 +34,7 @@ def saved_model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def urls(saved_model):
+def urls(saved_model, import_script):
     """The URLs of a served model, by protocol."""
     with import_script("tests/serving", "protocol_server").serve(saved_model, "m") as served:
         _, rest, grpc = served

@@ -1,7 +1,6 @@
 """`recipes/train_folder.py`: from a folder and a CSV to a trained, measured, exported model."""
 
 import csv
-import importlib
 import json
 
 import numpy as np
@@ -13,8 +12,8 @@ SMALL = "--image-size 64 --patch-size 32 --levels 2 --batch-size 8 --epochs 2".s
 
 
 @pytest.fixture(scope="session")
-def train_folder(train_voc):
-    return importlib.import_module("train_folder")
+def train_folder(import_script):
+    return import_script("recipes", "train_folder")
 
 
 @pytest.fixture
