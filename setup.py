@@ -21,6 +21,7 @@ setuptools.setup(
         "pillow>=10.1",
         "requests>=2.31",
         "scikit-learn>=1.4",
+        "scipy>=1.11",
         "tqdm>=4.66",
     ],
     extras_require={

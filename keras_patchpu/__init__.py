@@ -13,6 +13,7 @@ __all__ = [
     "data",
     "inspection",
     "layers",
+    "localization",
     "losses",
     "metrics",
     "models",
@@ -23,6 +24,13 @@ __all__ = [
 
 def __getattr__(name: str):
     # These need TensorFlow, which is not imported under the other backends unless asked for.
-    if name in ("comparison", "data", "inspection", "serving", "training"):
+    if name in (
+        "comparison",
+        "data",
+        "inspection",
+        "localization",
+        "serving",
+        "training",
+    ):
         return importlib.import_module(f"keras_patchpu.{name}")
     raise AttributeError(f"module 'keras_patchpu' has no attribute {name!r}")

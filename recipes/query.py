@@ -12,23 +12,18 @@ a line on standard error; 2: the server or the model could not be asked.
 
 import argparse
 import collections
-import io
-import json
 import pathlib
-import re
 import sys
 from collections.abc import Iterator
 
 import quiet_start  # noqa: F401  before all that imports TensorFlow
 
 # isort: split
+import answers
 import tqdm
-from PIL import Image
 from shared_options import positive
 
 from keras_patchpu import serving
-from keras_patchpu.errors import InputError
-from keras_patchpu.overlay import draw_overlay
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -42,22 +37,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="http://HOST:PORT/v1/models/NAME, https://... or grpc://...; add /versions/VERSION or "
         "/labels/LABEL for another version than the newest one",
     )
-    parser.add_argument(
-        "--top",
-        type=positive,
-        help="labels to print, and to draw by --overlay; default: print all, draw the best one",
-    )
-    parser.add_argument(
-        "--json",
-        action="store_true",
-        help="print a JSON object a line: file, status and, of a picture that was answered, "
-        "labels, label_scores and the scores of all labels",
-    )
-    parser.add_argument(
-        "--overlay",
-        metavar="DIR",
-        type=pathlib.Path,
-        help="write DIR/<name>.<rank>-<label>.png: the picture, and in red where the label is",
+    answers.add_output_options(
+        parser, "labels to print, and to draw by --overlay; default: print all, draw the best one"
     )
     parser.add_argument(
         "--timeout", type=seconds, default=30.0, help="seconds for an answer; default: 30"
@@ -74,26 +55,25 @@ def seconds(text: str) -> float:
 
 
 class Query:
-    """Asks about files one after the other; counts those that were `bad`."""
+    """Asks about files one after the other."""
 
     def __init__(self, options: argparse.Namespace):
         self.options = options
-        self.bad = 0
         # File and content of the pictures whose answers are awaited.
         self.asked: collections.deque[tuple[str, bytes]] = collections.deque()
-        self.width = max(len(file) for file in options.images)
-        self.stems: set[str] = set()
+        self.writer = None
 
-    def run(self) -> None:
+    def run(self) -> int:
+        """Shows the answers, and gives the number of bad pictures."""
         options = self.options
-        if options.overlay:
-            options.overlay.mkdir(parents=True, exist_ok=True)
+        self.writer = answers.AnswerWriter("query", options, max(map(len, options.images)))
         with serving.Client(options.url, options.timeout) as client:
-            answers = client.predict_many(self.contents(), options.parallel)
+            received = client.predict_many(self.contents(), options.parallel)
             total = len(options.images)
             # None: shown on a terminal only.
-            for answer in tqdm.tqdm(answers, total=total, leave=False, unit="image", disable=None):
+            for answer in tqdm.tqdm(received, total=total, leave=False, unit="image", disable=None):
                 self.show(*self.asked.popleft(), answer)
+        return self.writer.bad
 
     def contents(self) -> Iterator[bytes]:
         """The files that can be read."""
@@ -101,82 +81,23 @@ class Query:
             try:
                 content = pathlib.Path(file).read_bytes()
             except OSError as error:
-                self.complain(file, error.strerror or "cannot be read")
+                self.writer.complain(file, error.strerror or "cannot be read")
                 continue
             self.asked.append((file, content))
             yield content
 
-    def complain(self, file: str, reason: str) -> None:
-        self.bad += 1
-        write(f"query: {file}: {reason}", sys.stderr)
-
     def show(self, file: str, content: bytes, answer: serving.Answer) -> None:
-        if not answer.ok:
-            self.complain(file, answer.status)
-        labels = answer.labels[: self.options.top]
-        label_scores = answer.label_scores[: self.options.top].tolist()
-        if self.options.json:
-            line = {"file": file, "status": answer.status}
-            if answer.ok:
-                line |= {"labels": labels, "label_scores": label_scores}
-                line["scores"] = answer.scores.tolist()
-            write(json.dumps(line), sys.stdout)
-        elif answer.ok:
-            pairs = zip(labels, label_scores, strict=True)
-            text = "  ".join(f"{label} {100 * score:.1f}%" for label, score in pairs)
-            write(f"{file:{self.width}}  {text}", sys.stdout)
+        top = self.options.top
+        scored = list(zip(answer.labels, answer.label_scores.tolist(), strict=True))
+        self.writer.show(file, answer, scored[:top])
         if self.options.overlay and answer.ok:
-            self.draw(file, content, answer)
-
-    def draw(self, file: str, content: bytes, answer: serving.Answer) -> None:
-        try:
-            picture = Image.open(io.BytesIO(content))
-            picture.load()
-        except (OSError, SyntaxError, ValueError) as error:  # PIL is stricter than the server
-            self.complain(file, f"no overlay: {error}")
-            return
-        stem = self.free_stem(file)
-        for rank in range(min(self.options.top or 1, len(answer.labels))):
-            label, score = answer.labels[rank], answer.label_scores[rank]
-            overlay = draw_overlay(picture, answer.attention_maps[rank], label, score)
-            name = cut(re.sub(r"[^\w-]+", "_", label), 60)
-            overlay.save(self.options.overlay / f"{stem}.{rank + 1}-{name}.png")
-
-    def free_stem(self, file: str) -> str:
-        """The file's stem, with a number behind it if another picture has the same."""
-        stem = first = cut(pathlib.Path(file).stem, 150)
-        number = 1
-        while stem.casefold() in self.stems:
-            number += 1
-            stem = f"{first}-{number}"
-        self.stems.add(stem.casefold())
-        return stem
-
-
-def cut(text: str, most_bytes: int) -> str:
-    """The start of a text, for a file name cannot have more than 255 bytes."""
-    return text.encode("utf-8", "replace")[:most_bytes].decode("utf-8", "ignore")
-
-
-def write(line: str, stream) -> None:
-    """Prints a line above the progress bar; escapes what the terminal's encoding lacks."""
-    encoding = stream.encoding or "utf-8"
-    line = line.encode(encoding, "backslashreplace").decode(encoding)
-    tqdm.tqdm.write(line, stream)
+            located = zip(answer.labels, answer.label_scores, answer.attention_maps, strict=True)
+            self.writer.draw(file, content, list(located)[: top or 1])
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
-    query = Query(options)
-    try:
-        query.run()
-    except (InputError, OSError) as error:
-        write(f"query: {error}", sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        write("query: stopped", sys.stderr)
-        return 130
-    return 1 if query.bad else 0
+    return answers.exit_code("query", Query(options).run)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from keras_patchpu.data.decode import decode_and_resize, resize_boxes
 from keras_patchpu.data.digits import read_digits
 from keras_patchpu.data.examples import Examples
 from keras_patchpu.data.folder import read_folder, read_training_folder, scan_folder
-from keras_patchpu.data.hold_out import held_out, hold_out
+from keras_patchpu.data.hold_out import held_out, held_out_first, hold_out
 from keras_patchpu.data.imagenet_real import read_imagenet_real
 from keras_patchpu.data.loading import load_images, read_encoded
 from keras_patchpu.data.nus_wide import read_nus_wide
@@ -48,6 +48,7 @@ __all__ = [
     "elements",
     "evaluation_batches",
     "held_out",
+    "held_out_first",
     "hold_out",
     "known_labels",
     "load_images",

@@ -37,9 +37,31 @@ def held_out(examples: Examples, seed: int, share: float = 0.1) -> np.ndarray:
             "Invalid value for argument `share` or `examples`. Expected a share above 0 and below "
             f"1 of 2 images or more. Received: {share=}, {len(examples)} images"
         )
-    hashes = np.array([hash_key(seed, f"hold out {key}") for key in examples.keys], "float64")
+    hashes = _hashes(examples, seed)
     rows = hashes < share * 2.0**64
     # A few images may all fall on one side.
     rows[np.argmin(hashes)] = True
     rows[np.argmax(hashes)] = False
     return rows
+
+
+def held_out_first(examples: Examples, seed: int, count: int) -> np.ndarray:
+    """The images that `held_out` gives for the share that holds out `count` of them.
+
+    So what a run held out is found again where only its number is on record.
+
+    Args:
+        examples: N images.
+        seed: of the choice.
+        count: how many, up to N.
+
+    Returns:
+        bool `(N,)`, `count` of them true.
+    """
+    rows = np.zeros(len(examples), bool)
+    rows[np.argsort(_hashes(examples, seed), kind="stable")[:count]] = True
+    return rows
+
+
+def _hashes(examples, seed):
+    return np.array([hash_key(seed, f"hold out {key}") for key in examples.keys], "float64")

@@ -1,7 +1,17 @@
-"""Exporting a model for TF Serving."""
+"""Exporting a model for TF Serving, and asking it there or here."""
 
-from keras_patchpu.serving.client import Answer, Client
+from keras_patchpu.serving.answer import Answer
+from keras_patchpu.serving.client import Client
 from keras_patchpu.serving.export import export, next_version
+from keras_patchpu.serving.local_model import LocalModel, find_version
 from keras_patchpu.serving.server_files import how_to_serve
 
-__all__ = ["Answer", "Client", "export", "how_to_serve", "next_version"]
+__all__ = [
+    "Answer",
+    "Client",
+    "LocalModel",
+    "export",
+    "find_version",
+    "how_to_serve",
+    "next_version",
+]

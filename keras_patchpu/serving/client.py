@@ -9,33 +9,10 @@ from typing import Any
 import numpy as np
 
 from keras_patchpu.serving import failures
+from keras_patchpu.serving.answer import Answer
 from keras_patchpu.serving.grpc_transport import GrpcTransport
 from keras_patchpu.serving.model_url import ModelUrl
-from keras_patchpu.serving.pictures import OK
 from keras_patchpu.serving.rest_transport import RestTransport
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Answer:
-    """What the model says of one picture; see `export` for what each part means.
-
-    Attributes:
-        scores: float32 `(L,)` in 0..1.
-        labels: K names, best first.
-        label_scores: float32 `(K,)`, of those labels.
-        attention_maps: float32 `(K, h, w)` in 0..1, of those labels.
-        status: `"ok"`, or what is wrong with the picture, whose other parts are then 0 and `""`.
-    """
-
-    scores: np.ndarray
-    labels: list[str]
-    label_scores: np.ndarray
-    attention_maps: np.ndarray
-    status: str
-
-    @property
-    def ok(self) -> bool:
-        return self.status == OK
 
 
 class Client:

@@ -9,14 +9,10 @@ import keras
 import tensorflow as tf
 
 from keras_patchpu.errors import InputError
-from keras_patchpu.localization import patch_coverage
-from keras_patchpu.serving.inference import inference_function
-from keras_patchpu.serving.pictures import OK, decode_pictures
+from keras_patchpu.serving.answer_functions import answer_functions
+from keras_patchpu.serving.description import Description
 from keras_patchpu.serving.server_files import write_server_files
 from keras_patchpu.serving.warm_up import write_warm_up
-
-# How many labels of an image are named in the answer.
-TOP_LABELS = 5
 
 
 def export(
@@ -28,7 +24,8 @@ def export(
 ) -> pathlib.Path:
     """Writes `directory/<version>/`, a SavedModel with tag `serve`, whole or not at all.
 
-    It has warm-up requests in it, and `models.config` and `batching.txt` for the server beside it.
+    It has warm-up requests in it, and a `Description` for `LocalModel`; `models.config` and
+    `batching.txt` for the server are beside it.
 
     Two signatures, `serving_default` from `image_bytes` `(N,)`, JPEG, PNG, GIF or BMP, decoded and
     resized by the code that evaluation uses, and `serve_images` from `images` `(N, S, S, 3)`
@@ -56,12 +53,7 @@ def export(
         ValueError: if the number of names is not that of the model's labels.
         InputError: if the version exists, or something cannot be written, as on a full disk.
     """
-    num_labels = model.output["logits"].shape[-1]
-    if len(label_names) != num_labels:
-        raise ValueError(
-            f"Invalid value for argument `label_names`. Expected {num_labels} names. "
-            f"Received {len(label_names)}: {list(label_names)}"
-        )
+    from_bytes, from_images, layers = answer_functions(model, label_names, resize)
     directory = pathlib.Path(directory)
     if version is None:
         version = next_version(directory)
@@ -74,7 +66,8 @@ def export(
     shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _write(model, unfinished, list(label_names), resize)
+        _write(model, unfinished, from_bytes, from_images, layers)
+        Description.of(model, label_names, resize).write(unfinished)
         write_warm_up(unfinished, directory.resolve().name, model.image_size)
         os.replace(unfinished, target)
         write_server_files(directory)
@@ -93,42 +86,15 @@ def next_version(directory: pathlib.Path) -> int:
     return 1 + max((int(p.name) for p in directory.iterdir() if p.name.isdecimal()), default=0)
 
 
-def _write(model, path, label_names, resize):
-    size = model.image_size
-    top_labels = min(TOP_LABELS, len(label_names))
-    coverage = patch_coverage(model.attention_grids, model.attention_boxes)
-    infer, layers = inference_function(model)
-
-    def answer(images, status):
-        outputs = infer(images)
-        good = tf.equal(status, OK)[:, None]
-        scores = tf.where(good, tf.sigmoid(outputs["logits"]), 0.0)
-        label_scores, columns = tf.math.top_k(scores, top_labels)
-        # A constant, for a lookup table would have to be initialized by the server.
-        labels = tf.where(good, tf.gather(tf.constant(label_names), columns), "")
-        attention = tf.gather(outputs["attention"], columns, batch_dims=1)
-        maps = tf.tensordot(attention, coverage, axes=1)
-        return {
-            "scores": scores,
-            "labels": labels,
-            "label_scores": label_scores,
-            "attention_maps": tf.where(good[..., None, None], maps, 0.0),
-            "status": status,
-        }
-
-    def from_bytes(image_bytes):
-        images, status = decode_pictures(image_bytes, size, resize)
-        return answer(tf.cast(images, tf.float32), status)
-
-    def from_images(images):
-        return answer(images, tf.fill(tf.shape(images)[:1], OK))
-
+def _write(model, path, from_bytes, from_images, layers):
     archive = keras.export.ExportArchive()
     for layer in layers:
         archive.track(layer)
     archive.add_endpoint(
         "serving_default", from_bytes, [tf.TensorSpec((None,), tf.string, name="image_bytes")]
     )
-    images_spec = tf.TensorSpec((None, size, size, 3), tf.float32, name="images")
-    archive.add_endpoint("serve_images", from_images, [images_spec])
+    shape = (None, model.image_size, model.image_size, 3)
+    archive.add_endpoint(
+        "serve_images", from_images, [tf.TensorSpec(shape, tf.float32, name="images")]
+    )
     archive.write_out(path, verbose=False)

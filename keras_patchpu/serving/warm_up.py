@@ -32,7 +32,7 @@ def write_warm_up(version: pathlib.Path, model_name: str, image_size: int) -> No
         "serve_images": ("images", tf.make_tensor_proto(0.0, shape=(1, image_size, image_size, 3))),
     }
     path = version / WARM_UP_FILE
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as records:
         for signature, (name, tensor) in inputs.items():
             log = prediction_log_pb2.PredictionLog()

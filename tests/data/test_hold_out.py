@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from keras_patchpu.data import Examples, hold_out
+from keras_patchpu.data import Examples, held_out, held_out_first, hold_out
 
 
 def examples(keys):
@@ -51,3 +51,13 @@ def test_what_cannot_be_split():
         hold_out(examples(["a"]), 0)
     with pytest.raises(ValueError, match="share=1"):
         hold_out(examples(["a", "b"]), 0, 1)
+
+
+@hypothesis.given(
+    st.lists(st.text(max_size=8), min_size=2, max_size=30, unique=True),
+    st.integers(0, 2**32 - 1),
+    st.floats(0.001, 0.999),
+)
+def test_by_their_number_the_same_are_held_out(keys, seed, share):
+    rows = held_out(examples(keys), seed, share)
+    np.testing.assert_array_equal(held_out_first(examples(keys), seed, rows.sum()), rows)

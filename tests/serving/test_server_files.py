@@ -113,7 +113,7 @@ def test_without_the_serving_api_there_is_no_warm_up(tmp_path, monkeypatch):
     monkeypatch.setattr(warm_up.importlib.util, "find_spec", lambda name: None)
     model = PatchClassifier(2, image_size=64, patch_size=64, num_levels=1, embedding_dim=4)
     version = export(model, tmp_path / "model", ["a", "b"])
-    assert not (version / "assets.extra").exists()
+    assert not (version / warm_up.WARM_UP_FILE).exists()
     tf.saved_model.load(str(version))
 
 
