@@ -17,6 +17,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "reporting",
     "serving",
     "training",
 ]
@@ -29,6 +30,7 @@ def __getattr__(name: str):
         "data",
         "inspection",
         "localization",
+        "reporting",
         "serving",
         "training",
     ):

@@ -14,10 +14,10 @@ One run after the other, or one on each GPU. Stop it when you like, by Ctrl-C or
 command goes on with what was cut off and leaves out what is done. A run that fails is reported, and
 the others go on. After each run OUT/table.md, table.csv and plot.png are written anew; on a
 finished grid that is all it does. The table has mean and deviation over the seeds, what was
-published of the same loss on the same data set, and which losses can be told apart.
+published of the same loss on the same data set, and which losses can be told apart. At the end
+OUT/report.html shows all that in one page, with curves and labels, and leads to that of each run.
 
-A grid costs its runs: seconds an epoch are in each history.csv, and the time left is printed. The
-plot needs `pip install -e '.[compare]'`.
+A grid costs its runs: seconds an epoch are in each history.csv, and the time left is printed.
 
 Exit code 0: all runs are done; 1: a run failed; 2: the grid cannot be run; 130: stopped.
 """
@@ -38,7 +38,7 @@ import tqdm
 import train_voc
 import training_command
 
-from keras_patchpu import comparison
+from keras_patchpu import comparison, reporting
 from keras_patchpu.errors import InputError
 from keras_patchpu.training import RunDirectory
 
@@ -182,8 +182,11 @@ def main(arguments: list[str] | None = None) -> int:
         out.mkdir(parents=True, exist_ok=True)
         with comparison.sole_use(out) as lock:
             print(f"{len(jobs)} runs, {num_done} of them done", flush=True)
+            reporting.write_grid(out, [job.cell for job in jobs], command)
             write_tables(out, jobs, command)
             num_failed, stopped = run_all(jobs, out, lock, command)
+            if not stopped:
+                reporting.write_comparison_report(out)
     except (InputError, OSError) as error:
         print(f"compare: {error}", file=sys.stderr)
         return 2
@@ -192,7 +195,8 @@ def main(arguments: list[str] | None = None) -> int:
     if stopped:
         print("compare: stopped; the same command goes on", file=sys.stderr)
         return 130
-    print(f"table  {out / 'table.md'}\ndata   {out / 'table.csv'}\nplot   {out / 'plot.png'}")
+    print(f"table   {out / 'table.md'}\ndata    {out / 'table.csv'}\nplot    {out / 'plot.png'}")
+    print(f"report  {out / reporting.FILE}")
     if num_failed:
         print(f"compare: {num_failed} of {len(jobs)} runs failed", file=sys.stderr)
     return 1 if num_failed else 0

@@ -10,7 +10,7 @@ epochs of LAMB. The paper reports a test mAP of 60.4 with `--loss wn`, 60.0 with
 on 2 cores, days: there, try `--recipe small`.
 
 The run's directory gets config.json, observed.csv, history.csv, metrics.json, model.keras, a
-checkpoint, with wn weak_negatives.json and, if TensorBoard is installed, its logs;
+checkpoint, report.html, with wn weak_negatives.json and, if TensorBoard is installed, its logs;
 saved_models/<name of the run>/1 gets a SavedModel for TF Serving. Kill it when you like and start
 it again with `--resume`.
 """

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from shared_options import add_cache_option, picture_cache, positive
 
-from keras_patchpu import data, losses, models, serving, training
+from keras_patchpu import data, losses, models, reporting, serving, training
 from keras_patchpu.errors import InputError
 
 
@@ -157,7 +157,7 @@ def execute(
     options: argparse.Namespace,
     data_arguments: list[str],
 ) -> int:
-    """Plans, trains, measures and exports; gives the exit code.
+    """Plans, trains, measures, exports and reports; gives the exit code.
 
     Args:
         name: of the recipe.
@@ -180,5 +180,20 @@ def execute(
     print(evaluation.as_table())
     again = shlex.join(["python", "recipes/evaluate.py", out, *data_arguments])
     print(f"run       {out}\nserve     {exported}\nevaluate  {again}")
-    print(serving.how_to_serve(exported.parent))
+    print(serving.how_to_serve(exported.parent), flush=True)
+    return write_report(name, run, out, picture_cache(options))
+
+
+def write_report(name: str, run: training.Run, out: str, cache: data.PictureCache | None) -> int:
+    """Writes the report of a run, which has ended well whatever becomes of it; the exit code."""
+    learnt_from = reporting.TrainingLabels(run.train, run.observed)
+    try:
+        path = reporting.write_run_report(training.RunDirectory(out), run.test, learnt_from, cache)
+    except (InputError, OSError) as error:
+        print(f"{name}: the run has ended, but without its report: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; the run has ended, --resume writes its report", file=sys.stderr)
+        return 130
+    print(f"report    {path}")
     return 0

@@ -3,10 +3,11 @@
 import pathlib
 from collections.abc import Sequence
 
+from matplotlib.figure import Figure
+
 from keras_patchpu.comparison.published import SOURCES, find_published
 from keras_patchpu.comparison.results import Row, mean_and_deviation
 from keras_patchpu.comparison.table import ADVICE
-from keras_patchpu.errors import InputError
 from keras_patchpu.whole_file import replaced_whole
 
 _DPI = 150
@@ -21,12 +22,8 @@ def draw_plot(path: pathlib.Path, rows: Sequence[Row], title: str) -> None:
     """Writes a PNG of `_WIDTH` pixels: test mAP of the last epoch, mean, deviation and each seed.
 
     Raises:
-        InputError: matplotlib is not installed, or the file cannot be written.
+        InputError: the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("the plot needs matplotlib: pip install matplotlib") from None
     places, labels, headings = _layout(rows)
     height = 1.7 + 0.3 * (places[-1] + 1)
     figure = Figure(figsize=(_WIDTH / _DPI, height), dpi=_DPI, layout="constrained")

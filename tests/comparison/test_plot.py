@@ -1,7 +1,5 @@
 """The plot: it can be drawn of any state of a grid, and is whole or not there."""
 
-import sys
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -41,9 +39,3 @@ def test_it_is_whole_or_the_one_before(make_rows, tmp_path, files_of_at_most):
         draw_plot(tmp_path / "a.png", rows, "title")
     assert (tmp_path / "a.png").read_text() == "before"
     assert not list(tmp_path.glob(".unfinished*"))
-
-
-def test_without_matplotlib(make_rows, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(InputError, match="pip install matplotlib"):
-        draw_plot(tmp_path / "a.png", make_rows({("patch", "wn"): [10.0]}), "title")

@@ -44,7 +44,9 @@ except KeyboardInterrupt:
     print("train_voc: stopped", file=sys.stderr)
     sys.exit(130)
 write(rows)
-labels = {name: {"positives": 20} for name in configs[out.name]["label_names"]}
+labels = {
+    name: {"positives": 20, "average_precision": value} for name in configs[out.name]["label_names"]
+}
 (out / "metrics.json").write_text(json.dumps(dict(
     labels=labels, mean_average_precision_frequent=value, frequent_means_at_least=20,
     peak_memory_gb=1.0)))
@@ -112,7 +114,7 @@ def read_table(tmp_path):
 
 
 def test_it_runs_what_is_missing_resumes_what_was_cut_off_and_skips_what_is_done(
-    compare, stub, arguments, tmp_path, capsys
+    compare, stub, arguments, import_script, tmp_path, capsys
 ):
     asked = arguments("patch:wn,en+cl", "resnet50:an")
     stub.expect(asked)
@@ -126,7 +128,8 @@ def test_it_runs_what_is_missing_resumes_what_was_cut_off_and_skips_what_is_done
     assert lines[1] == "  1 of 6  patch wn, seed 0: test mAP 20.0, 1.5 min, 07:30 left"
     assert lines[6] == "  6 of 6  resnet50 an, seed 1: test mAP 24.0, 1.5 min, 00:00 left"
     assert {line.split()[1] for line in lines[7:]} == {
-        str(tmp_path / "out" / name) for name in ("table.md", "table.csv", "plot.png")
+        str(tmp_path / "out" / name)
+        for name in ("table.md", "table.csv", "plot.png", "report.html")
     }
     assert (tmp_path / "out" / "patch-wn-0.log").read_text() == "at work on patch-wn-0\n"
     table = read_table(tmp_path)
@@ -154,6 +157,13 @@ def test_it_runs_what_is_missing_resumes_what_was_cut_off_and_skips_what_is_done
     assert (tmp_path / "out" / "table.md").read_text(encoding="utf-8") == before
     assert before.startswith("# Comparison: VOC2012\n\n8 of 8 runs are finished.")
     assert f"--data {more[1]}" in before
+
+    report = tmp_path / "out" / "report.html"
+    page = report.read_text(encoding="utf-8")
+    assert "<dd>8 of 8</dd>" in page and 'href="patch-an-1.log"' in page
+    report.unlink()
+    assert import_script("recipes", "report").main([str(report.parent)]) == 0
+    assert report.read_text(encoding="utf-8") == page
 
 
 def test_the_tables_are_written_after_every_run(compare, stub, arguments, tmp_path, monkeypatch):
@@ -343,6 +353,9 @@ def test_real_runs(compare, arguments, tmp_path, capsys, monkeypatch):
         assert row["images_seen"] == str(3 * config["num_train"])
         assert "epoch   3/3" in (tmp_path / "out" / f"{name}.log").read_text()
         assert (tmp_path / "out" / "saved_models" / name / "1" / "saved_model.pb").exists()
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert 'href="patch-en_cl-0/report.html"' in report
+    assert 'href="resnet50-bce-0/report.html"' in report
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/*")}
     capsys.readouterr()
     assert compare.main(asked) == 0

@@ -79,7 +79,9 @@ def run(train_folder, photos, tmp_path, capsys):
     return train
 
 
-def test_without_truth_no_map_is_claimed(run, evaluate_recipe, labels, photos, capsys):
+def test_without_truth_no_map_is_claimed(
+    run, evaluate_recipe, import_script, labels, photos, capsys
+):
     code, printed, out = run("--labels", labels)
     assert code == 0, printed.err
     assert "test mAP" not in printed.out and "mAP cannot be known" in printed.out
@@ -94,6 +96,11 @@ def test_without_truth_no_map_is_claimed(run, evaluate_recipe, labels, photos, c
     assert evaluate_recipe.main([*evaluated, "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again == {name: metrics[name] for name in again}
+
+    report = (out / "report.html").read_text()
+    assert "mAP cannot be known" in report and "What nobody has named" in report
+    assert import_script("recipes", "report").main(evaluated) == 0
+    assert (out / "report.html").read_text() == report
 
 
 def test_with_the_truth_of_test_pictures(run, evaluate_recipe, matrix, truth, photos, capsys):

@@ -1,0 +1,52 @@
+"""Files of a run that a report reads."""
+
+from collections.abc import Sequence
+
+from keras_patchpu.errors import InputError
+from keras_patchpu.training import RunDirectory
+from keras_patchpu.training.weak_negative_log import FILE as WEAK_NEGATIVES
+
+
+def check_has(directory: RunDirectory, name: str, content: dict, needed: Sequence[str]) -> None:
+    """Checks that a file has what a report needs of it.
+
+    Raises:
+        InputError: it has not.
+    """
+    for key in needed:
+        if key not in content:
+            raise InputError(f"{directory.path / name} is not that of a finished run: no {key}")
+
+
+def read_history(directory: RunDirectory) -> dict[str, list[float]]:
+    """The columns of `history.csv`.
+
+    Raises:
+        InputError: it is not there, or damaged.
+    """
+    rows = directory.read_history()
+    try:
+        if not rows or not {"loss", "images_per_second", "seconds"} <= rows[0].keys():
+            raise ValueError("no epoch, or a column is not there")
+        return {name: [float(row[name]) for row in rows] for name in rows[0]}
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{directory.path / 'history.csv'} is damaged ({error}): restore it, or start anew "
+            "elsewhere"
+        ) from error
+
+
+def read_weak_negatives(directory: RunDirectory) -> list[dict]:
+    """The rows of `weak_negatives.json`, none where there is no such file.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    if not (directory.path / WEAK_NEGATIVES).exists():
+        return []
+    try:
+        return list(directory.read_json(WEAK_NEGATIVES)["epochs"])
+    except KeyError as error:
+        raise InputError(
+            f"{directory.path / WEAK_NEGATIVES} is damaged (no {error}): delete it"
+        ) from error
