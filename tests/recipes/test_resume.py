@@ -77,7 +77,8 @@ def resumed_at(printed):
 
 def assert_complete(out, saved_models, *more):
     names = {"checkpoints", "config.json", "history.csv", "metrics.json", "model.keras", *more}
-    assert names | {"observed.csv", "tensorboard"} == {path.name for path in out.iterdir()}
+    names |= {"observed.csv", "report.html", "tensorboard"}
+    assert names == {path.name for path in out.iterdir()}
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["epoch-0004.keras"]
     assert versions(saved_models / out.name) == ["1"]
 

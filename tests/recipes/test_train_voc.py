@@ -41,14 +41,15 @@ def test_it_prints_a_line_an_epoch(finished):
 def test_it_ends_with_the_table_and_what_to_do_next(finished, voc):
     lines = finished.printed.splitlines()
     # The second mAP is over the labels that are in the test images.
-    assert [line.split()[0] for line in lines[-27:-5]] == [*data.VOC_LABELS, "mAP", "mAP"]
-    assert lines[-5:-2] == [
+    assert [line.split()[0] for line in lines[-28:-6]] == [*data.VOC_LABELS, "mAP", "mAP"]
+    assert lines[-6:-3] == [
         f"run       {finished.out}",
         f"serve     {finished.saved_models}/run/1",
         f"evaluate  python recipes/evaluate.py {finished.out} --data {voc}",
     ]
-    assert lines[-2].startswith("server    docker run ")
-    assert lines[-1].startswith("ask       python recipes/query.py PICTURE --url http://")
+    assert lines[-3].startswith("server    docker run ")
+    assert lines[-2].startswith("ask       python recipes/query.py PICTURE --url http://")
+    assert lines[-1] == f"report    {finished.out}/report.html"
 
 
 def test_it_leaves_a_run_directory(finished):
@@ -59,6 +60,7 @@ def test_it_leaves_a_run_directory(finished):
         "metrics.json",
         "model.keras",
         "observed.csv",
+        "report.html",
         "tensorboard",
         "weak_negatives.json",
     }
