@@ -2,17 +2,17 @@
 
 import dataclasses
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_patchpu.data import Examples, PictureCache, evaluation_batches, known_labels
+from keras_patchpu.data import Examples, PictureCache, known_labels
 from keras_patchpu.errors import InputError
 from keras_patchpu.losses import LOSSES
 from keras_patchpu.reporting.cases import highest_absent, ranked_cases
 from keras_patchpu.reporting.gallery import CasePictures, picture_cases
 from keras_patchpu.reporting.run_files import check_has, read_history, read_weak_negatives
 from keras_patchpu.training import RunDirectory, load_model, read_config
+from keras_patchpu.training.evaluation import score
 
 # Of the training images these are enough to see how their scores are spread.
 MOST_TRAINING_IMAGES = 2000
@@ -168,16 +168,8 @@ def _score_sample(model, learnt_from, recipe, supervised):
 
 def _score(model, examples, recipe, cached):
     """Logits `(N, L)`; of a batch nothing else is kept."""
-    batches = evaluation_batches(
-        examples, recipe.batch_size, model.image_size, recipe.resize, cached
-    )
     try:
-        return np.concatenate(
-            [
-                keras.ops.convert_to_numpy(model.predict_on_batch(images)["logits"])
-                for images, _ in batches.as_numpy_iterator()
-            ]
-        )
+        return score(model, examples, recipe.batch_size, recipe.resize, cached)
     except tf.errors.OpError as error:
         raise InputError(
             f"a picture of {examples.name} {examples.split} cannot be read "

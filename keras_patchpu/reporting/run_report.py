@@ -3,19 +3,16 @@
 import datetime
 import pathlib
 
-import keras
-
 import keras_patchpu
 from keras_patchpu.data import Examples, PictureCache
-from keras_patchpu.metrics import average_precision
 from keras_patchpu.reporting import run_charts, run_tables
 from keras_patchpu.reporting.calibration import measure_calibration
 from keras_patchpu.reporting.page import render, write_page
 from keras_patchpu.reporting.run_cases import gallery_cases
 from keras_patchpu.reporting.run_facts import RunFacts, TrainingLabels, gather_run_facts
 from keras_patchpu.reporting.together import as_many_as_there_are, confusion, most_confused
-from keras_patchpu.training import Agreement, Evaluation, RunDirectory
-from keras_patchpu.training.evaluation import FEW_POSITIVES
+from keras_patchpu.training import RunDirectory
+from keras_patchpu.training.evaluation import FEW_POSITIVES, measure_scores
 
 NUM_PAIRS = 12
 
@@ -44,7 +41,7 @@ def render_run_report(facts: RunFacts, day: str) -> str:
         day: on which it ended.
     """
     test, names = facts.test, facts.config["label_names"]
-    measured = _measure(facts)
+    measured = measure_scores(tuple(names), test.labels, test.logits, test.truth_known)
     content = {
         "data": facts.config["data"],
         "version": keras_patchpu.__version__,
@@ -87,19 +84,6 @@ def render_run_report(facts: RunFacts, day: str) -> str:
     content["label_names"] = names
     content["sections"] = _sections(content)
     return render("run.html.j2", **content)
-
-
-def _measure(facts):
-    test, names = facts.test, tuple(facts.config["label_names"])
-    if not test.truth_known:
-        return Agreement(names, test.labels, test.logits)
-    precisions = average_precision(test.labels, test.logits)
-    return Evaluation(
-        label_names=names,
-        average_precisions=100 * keras.ops.convert_to_numpy(precisions),
-        num_positives=(test.labels == 1).sum(axis=0),
-        num_images=len(test.keys),
-    )
 
 
 def _trained(config):

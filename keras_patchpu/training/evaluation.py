@@ -108,14 +108,28 @@ def evaluate(
         `Agreement` where the truth is not known.
     """
     logits = score(model, examples, batch_size, resize, cached)
-    if not examples.truth_known:
-        return Agreement(examples.label_names, examples.labels, logits)
-    precisions = average_precision(examples.labels, logits)
+    return measure_scores(examples.label_names, examples.labels, logits, examples.truth_known)
+
+
+def measure_scores(
+    label_names: tuple[str, ...], labels: np.ndarray, logits: np.ndarray, truth_known: bool
+) -> Evaluation | Agreement:
+    """What `evaluate` says of scores that are there already.
+
+    Args:
+        label_names: L names.
+        labels: `(N, L)`: 1 present, 0 absent, -1 unknown.
+        logits: `(N, L)`.
+        truth_known: as of `Examples`.
+    """
+    if not truth_known:
+        return Agreement(label_names, labels, logits)
+    precisions = average_precision(labels, logits)
     return Evaluation(
-        label_names=examples.label_names,
+        label_names=label_names,
         average_precisions=100 * keras.ops.convert_to_numpy(precisions),
-        num_positives=(examples.labels == 1).sum(axis=0),
-        num_images=len(examples),
+        num_positives=(labels == 1).sum(axis=0),
+        num_images=len(labels),
     )
 
 
