@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 
-from keras_patchpu.data.decode import resize_boxes
 from keras_patchpu.errors import InputError
 from keras_patchpu.localization.grad_cam import GradCam
 from keras_patchpu.localization.patches import attention_maps, patch_coverage
+from keras_patchpu.localization.pictures import place_in_square
 from keras_patchpu.models import MultiLabelModel
 from keras_patchpu.models.resnet_body import ResNetModel
 
@@ -82,10 +82,7 @@ class LabelMaps:
             np.append(cells[:, 0, 0], cells[-1, 0, 2]),
             np.append(cells[0, :, 1], cells[0, -1, 3]),
         )
-        square = self.model.image_size
-        whole = np.array([[0, 0, 1, 1]])
-        (place,) = resize_boxes(whole, *size, square, resize)
-        top, left, bottom, right = np.round(square * place).tolist()  # whole pixels
+        top, left, bottom, right = place_in_square(*size, self.model.image_size, resize)
         return (
             (in_square[0] - top) / (bottom - top) * size[0],
             (in_square[1] - left) / (right - left) * size[1],

@@ -21,7 +21,7 @@ def picture_part(maps: np.ndarray, height: int, width: int, resize: str = "stret
     Raises:
         ValueError: unknown `resize`.
     """
-    top, left, bottom, right = _place(height, width, maps.shape[-1], resize)
+    top, left, bottom, right = place_in_square(height, width, maps.shape[-1], resize)
     return maps[..., top:bottom, left:right]
 
 
@@ -49,14 +49,17 @@ def maps_in_picture(
     """
     rows, columns = maps.shape[-2:]
     size = image_size or rows
-    top, left, bottom, right = _place(height, width, size, resize)
+    top, left, bottom, right = place_in_square(height, width, size, resize)
     y = _seen_at(height, top, bottom, rows, size)
     x = _seen_at(width, left, right, columns, size)
     return maps[..., y[:, None], x]
 
 
-def _place(height, width, size, resize):
-    """Where `decode_and_resize` puts the whole picture: whole pixels of the square."""
+def place_in_square(height: int, width: int, size: int, resize: str) -> list[int]:
+    """Where `decode_and_resize` puts the whole picture: its `ymin, xmin, ymax, xmax`.
+
+    Whole pixels of the square, whose side is `size`.
+    """
     (box,) = resize_boxes(np.array([[0.0, 0.0, 1.0, 1.0]]), height, width, size, resize)
     return np.round(size * box).astype(int).tolist()
 

@@ -10,7 +10,6 @@ from keras_patchpu.reporting.charts import (
     draw_average_precisions,
     draw_by_epoch,
     draw_curves,
-    draw_reliability,
     draw_score_groups,
     draw_shares,
     draw_tenths,
@@ -27,7 +26,6 @@ from keras_patchpu.training.evaluation import FEW_POSITIVES
 __all__ = [
     "as_percents",
     "confusion_chart",
-    "draw_reliability",
     "precision_chart",
     "score_charts",
     "speed_chart",

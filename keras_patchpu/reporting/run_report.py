@@ -7,6 +7,7 @@ import keras_patchpu
 from keras_patchpu.data import Examples, PictureCache
 from keras_patchpu.reporting import run_charts, run_tables
 from keras_patchpu.reporting.calibration import measure_calibration
+from keras_patchpu.reporting.charts import draw_reliability
 from keras_patchpu.reporting.page import render, write_page
 from keras_patchpu.reporting.run_cases import gallery_cases
 from keras_patchpu.reporting.run_facts import RunFacts, TrainingLabels, gather_run_facts
@@ -78,7 +79,7 @@ def render_run_report(facts: RunFacts, day: str) -> str:
             "confused_pairs": most_confused(confused, NUM_PAIRS),
             "calibration": calibration,
             "calibration_bins": run_tables.calibration_bins(calibration),
-            "reliability_chart": run_charts.draw_reliability("reliability", calibration),
+            "reliability_chart": draw_reliability("reliability", calibration),
         }
     content["has_pairs"] = bool(content["together_chart"] or content["confusion_chart"])
     content["label_names"] = names

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_patchpu.reporting.calibration import Calibration
+from keras_patchpu.reporting.calibration import Calibration, sigmoid
 from keras_patchpu.reporting.charts.drawing import (
     BLUE,
     GREEN,
@@ -86,7 +86,7 @@ def _ticks(low, high):
 
 
 def _score(logits):
-    return 1 / (1 + np.exp(-np.clip(np.median(logits), -500, 500)))
+    return sigmoid(np.median(logits))
 
 
 def draw_reliability(name: str, calibration: Calibration) -> Chart:
