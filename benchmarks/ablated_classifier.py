@@ -15,7 +15,7 @@ from keras_patchpu.layers import (
     PatchPyramid,
     TimeDistributed,
 )
-from keras_patchpu.models import MultiLabelModel
+from keras_patchpu.models import MultiLabelModel, PatchClassifier
 
 PACKAGE = "keras_patchpu_ablations"
 
@@ -128,13 +128,8 @@ class AblatedClassifier(MultiLabelModel):
         self.classifier = classifier
         self.patch_pyramid = pyramid
 
-    @property
-    def attention_grids(self):
-        return self.patch_pyramid.grids(self.image_size, self.image_size)
-
-    @property
-    def attention_boxes(self):
-        return self.patch_pyramid.boxes(self.image_size, self.image_size)
+    attention_grids = PatchClassifier.attention_grids
+    attention_boxes = PatchClassifier.attention_boxes
 
     def get_config(self):
         return {

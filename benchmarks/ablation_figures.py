@@ -12,6 +12,9 @@ import json
 import pathlib
 import sys
 
+import quiet_start  # noqa: F401  before all that imports TensorFlow
+
+# isort: split
 from keras_patchpu.errors import InputError
 from keras_patchpu.whole_file import replaced_whole
 

@@ -2,15 +2,14 @@
 
 import contextlib
 import dataclasses
-import functools
-import json
 import os
 import pathlib
 import re
 import statistics
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import quiet_start  # noqa: F401  before all that imports TensorFlow
 
+# isort: split
 import keras
 import numpy as np
 import tensorflow as tf
@@ -18,10 +17,9 @@ from ablated_classifier import AblatedClassifier
 from ablation_studies import Variant
 
 from keras_patchpu import data, losses, training
-from keras_patchpu.errors import InputError
 from keras_patchpu.metrics import weak_negative_report
 from keras_patchpu.training import trainer
-from keras_patchpu.whole_file import replaced_whole
+from keras_patchpu.training.evaluation import Scorer
 
 RESULT = "result.json"
 
@@ -63,16 +61,8 @@ class AblationRun:
 
     def check(self) -> None:
         """Raises InputError where the run was begun with other settings."""
-        path, config = self.directory.path, self.config()
-        if not (path / "config.json").exists():
-            return
-        before = self.directory.read_json("config.json")
-        for name in config:
-            if before.get(name) != config[name]:
-                raise InputError(
-                    f"{path} was begun with {name} {before.get(name)}, not {config[name]}: give "
-                    "the same options, or another --runs"
-                )
+        if (self.directory.path / "config.json").exists():
+            self.directory.check_same(self.config(), "give the same options, or another --runs")
 
     def make_model(self) -> AblatedClassifier:
         """The compiled model at the start."""
@@ -94,28 +84,27 @@ class AblationRun:
         """Trains the epochs that are not done, measures, and writes and returns the result.
 
         Raises:
-            InputError: a picture cannot be read, a file cannot be written, or the loss is not a
-                number.
+            InputError: a picture cannot be read, a file cannot be written, the loss is not a
+                number, or another process trains it.
         """
+        with self.directory.sole_use():
+            return self._train(cache, command)
+
+    def _train(self, cache, command):
         run, recipe, directory = self.run, self.run.recipe, self.directory
         cached_train, cached_test = training.load_or_check([run.train, run.test], recipe, cache)
         directory.start(self.config())
         keras.utils.clear_session()  # the graphs of the runs before
-        num_epochs, checkpoint = directory.last_checkpoint()
-        model = training.load_model(checkpoint) if checkpoint else self.make_model()
-        if num_epochs < recipe.epochs:
-            measure = functools.partial(
-                training.evaluate,
-                examples=run.test,
-                batch_size=recipe.batch_size,
-                resize=recipe.resize,
-                cached=cached_test,
-            )
+        position, so_far, model = training.Checkpoints(directory).load()
+        model = model or self.make_model()
+        if position.epochs < recipe.epochs:
+            facts = (recipe.batch_size, recipe.image_size, recipe.resize)
+            score_test = Scorer(run.test, *facts, cached_test)
             with (
                 open(directory.path / "log.txt", "a", encoding="utf-8") as log,
                 contextlib.redirect_stdout(log),
             ):
-                trainer.fit(run, model, directory, num_epochs, measure, None, cached_train)
+                trainer.fit(run, model, directory, position, so_far, score_test, None, cached_train)
         history = directory.read_history()
         by_epoch = [float(row["test_map"]) for row in history]
         result = {
@@ -136,7 +125,7 @@ class AblationRun:
             "gpus": len(tf.config.list_physical_devices("GPU")),
             "command": command,
         }
-        write_json(directory.path / RESULT, result)
+        directory.write_json(RESULT, result)
         return result
 
 
@@ -184,10 +173,3 @@ def measure_embeddings(
 
 def _mean(values):
     return round(float(values.mean()), 6) if len(values) else None
-
-
-def write_json(path: pathlib.Path, content: dict) -> None:
-    """Writes a JSON file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replaced_whole(path, "see to the disk, then start again: what is trained stays") as file:
-        file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

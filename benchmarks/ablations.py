@@ -21,12 +21,16 @@ Exit code 0: all runs are done; 1: a run failed; 2: they cannot be run; 130: sto
 
 import argparse
 import dataclasses
+import json
 import pathlib
 import shlex
 import statistics
 import sys
 import warnings
 
+import quiet_start  # noqa: F401  before all that imports TensorFlow
+
+# isort: split
 import ablation_run
 import tqdm
 from ablation_studies import BASE, PATCHES, Study, make_studies
@@ -34,6 +38,7 @@ from ablation_studies import BASE, PATCHES, Study, make_studies
 from keras_patchpu import data, training
 from keras_patchpu.comparison.results import mean_and_deviation
 from keras_patchpu.errors import InputError
+from keras_patchpu.whole_file import replaced_whole
 
 # Of each run; the results have their mean and deviation over the seeds.
 FIGURES = (
@@ -164,7 +169,7 @@ def run_all(options: argparse.Namespace, command: str) -> int:
     variants = [variant for study in chosen for variant in study.variants.values()]
     wanted = [run for run in runs if run.variant in variants]
     print(f"{len(wanted)} runs, {sum(run.is_done for run in wanted)} of them done", flush=True)
-    ablation_run.write_json(options.out, collect(runs, studies, command))
+    write_json(options.out, collect(runs, studies, command))
     cache = data.PictureCache()
     num_failed = 0
     for number, run in enumerate(wanted, 1):
@@ -176,7 +181,7 @@ def run_all(options: argparse.Namespace, command: str) -> int:
             num_failed += 1
             print(f"{number:3d} of {len(wanted)}  {run}: FAILED ({error})", flush=True)
             continue
-        ablation_run.write_json(options.out, collect(runs, studies, command))
+        write_json(options.out, collect(runs, studies, command))
         left = tqdm.tqdm.format_interval(seconds_left(runs, wanted[number:]))
         print(
             f"{number:3d} of {len(wanted)}  {run}: test mAP {result['test_map']:.1f}, "
@@ -184,6 +189,13 @@ def run_all(options: argparse.Namespace, command: str) -> int:
             flush=True,
         )
     return num_failed
+
+
+def write_json(path: pathlib.Path, content: dict) -> None:
+    """Writes a JSON file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced_whole(path, "see to the disk, then start again: what is trained stays") as file:
+        file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:

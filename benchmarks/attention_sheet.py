@@ -7,12 +7,12 @@ with red as strongly as the label attends to it, and the label's score below.
 """
 
 import argparse
-import os
 import pathlib
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import quiet_start  # noqa: F401  before all that imports TensorFlow
 
+# isort: split
 import keras
 import numpy as np
 from PIL import Image, ImageDraw

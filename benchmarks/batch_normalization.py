@@ -13,8 +13,9 @@ import statistics
 import sys
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import quiet_start  # noqa: F401  before all that imports TensorFlow
 
+# isort: split
 import keras
 import tensorflow as tf
 

@@ -28,8 +28,9 @@ import sys
 import tempfile
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import quiet_start  # noqa: F401  before all that imports TensorFlow
 
+# isort: split
 import keras
 import tensorflow as tf
 

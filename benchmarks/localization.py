@@ -4,7 +4,7 @@
         --out benchmarks/results/pointing_digits.json
 
 Each run is measured by `recipes/localize.py --json`, which all other options go to. The table has
-the mean and the standard deviation over the seeds of each loss.
+the mean and the standard deviation over the seeds of each loss on each model.
 """
 
 import argparse
@@ -28,7 +28,7 @@ TITLES = {
 
 
 def measure(run: pathlib.Path, options: list[str]) -> dict:
-    """One run's loss, seed and mAP, and where it finds the labels."""
+    """One run's model, loss, seed and mAP, and where it finds the labels."""
     command = [sys.executable, str(LOCALIZE), str(run), "--json", *options]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     config, metrics = (
@@ -36,6 +36,7 @@ def measure(run: pathlib.Path, options: list[str]) -> dict:
         for name in ("config.json", "metrics.json")
     )
     return {
+        "model": config["model"],
         "loss": config["loss"],
         "seed": config["seed"],
         "image_size": config["image_size"],
@@ -46,18 +47,18 @@ def measure(run: pathlib.Path, options: list[str]) -> dict:
 
 
 def table(runs: dict[str, dict], mean: str) -> str:
-    """A line a loss, of the means over labels under the key `mean`."""
-    by_loss = collections.defaultdict(list)
+    """A line a loss and model, of the means over labels under the key `mean`."""
+    groups = collections.defaultdict(list)
     for run in runs.values():
-        by_loss[run["loss"]].append(run)
+        groups[run["model"], run["loss"]].append(run)
     lines = [
-        f"| loss | seeds | {' | '.join(TITLES.values())} | mAP, all labels |",
-        f"|---|---|{'---|' * len(TITLES)}---|",
+        f"| model | loss | seeds | {' | '.join(TITLES.values())} | mAP, all labels |",
+        f"|---|---|---|{'---|' * len(TITLES)}---|",
     ]
-    for loss, group in sorted(by_loss.items()):
+    for (model, loss), group in sorted(groups.items()):
         cells = [_spread([run[mean][name] for run in group]) for name in TITLES]
         cells.append(_spread([run["mean_average_precision"] for run in group]))
-        lines.append(f"| `{loss}` | {len(group)} | {' | '.join(cells)} |")
+        lines.append(f"| {model} | `{loss}` | {len(group)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -18,9 +18,9 @@ import subprocess
 import sys
 import tempfile
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import quiet_start  # noqa: F401  before all that imports TensorFlow
 
-
+# isort: split
 import keras
 import numpy as np
 import serving_contender
@@ -67,13 +67,7 @@ def prepare(folder, options):
     )
     archive.write_out(folder / "unfolded" / "1", verbose=False)
 
-    model.save(folder / "model.keras")
-    np.savez(
-        folder / "weights.npz", **{v.path: keras.ops.convert_to_numpy(v) for v in model.weights}
-    )
-    sizes = {"patch_size": options.patch_size, "num_levels": options.levels}
-    (folder / "sizes.json").write_text(json.dumps(sizes))
-
+    serving_contender.write_model(model, folder)
     (folder / "pictures").mkdir()
     rng = np.random.default_rng(0)
     images = []

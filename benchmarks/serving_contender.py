@@ -13,13 +13,12 @@ import pathlib
 import sys
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import numpy as np
 
 
 def saved_model(name, signature, argument):
     def load(folder):
+        import quiet_start  # noqa: F401  not for the contenders without TensorFlow
         import tensorflow as tf
 
         loaded = tf.saved_model.load(str(folder / name / "1"))
@@ -35,17 +34,28 @@ def saved_model(name, signature, argument):
 
 
 def predict(folder):
+    import quiet_start  # noqa: F401
+
+    # isort: split
     import keras
 
     import keras_patchpu  # noqa: F401  registers the classes
 
-    model = keras.saving.load_model(folder / "model.keras", compile=False)
+    model = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
 
     def run(images):
         outputs = model.predict(images, batch_size=len(images), verbose=0)
         return sigmoid(outputs["logits"])
 
     return run
+
+
+def write_model(model, folder):
+    """Writes what `predict` and `torch_model` read."""
+    model.save(folder / "model.keras")
+    np.savez(folder / "weights.npz", **{v.path: v.numpy() for v in model.weights})
+    sizes = {"patch_size": model.patch_size, "num_levels": model.num_levels}
+    (folder / "sizes.json").write_text(json.dumps(sizes))
 
 
 def torch_model(folder):

@@ -15,12 +15,12 @@ one of each weight was right, and how many of the absent labels were found.
 
 import argparse
 import json
-import os
 import pathlib
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import quiet_start  # noqa: F401  before all that imports TensorFlow
 
+# isort: split
 import keras
 import numpy as np
 

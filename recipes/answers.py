@@ -3,20 +3,19 @@
 import argparse
 import io
 import json
-import os
 import pathlib
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-import tqdm
 from PIL import Image
 from shared_options import positive
+from terminal import write
 
 from keras_patchpu import serving
-from keras_patchpu.errors import InputError
 from keras_patchpu.overlay import draw_overlay
+from keras_patchpu.printable import printable
 
 
 def add_output_options(
@@ -69,7 +68,7 @@ class AnswerWriter:
 
     def complain(self, file: str, reason: str) -> None:
         self.bad += 1
-        self.note(f"{file}: {reason}")
+        self.note(f"{printable(file)}: {reason}")
 
     def note(self, text: str) -> None:
         write(f"{self.program}: {text}", sys.stderr)
@@ -93,7 +92,7 @@ class AnswerWriter:
             write(json.dumps(line), sys.stdout)
         elif answer.ok:
             text = "  ".join(f"{label} {100 * score:.1f}%" for label, score in shown)
-            write(f"{file:{self.width}}  {text or '-'}", sys.stdout)
+            write(f"{printable(file):{self.width}}  {text or '-'}", sys.stdout)
 
     def draw(
         self, file: str, content: bytes, located: Iterable[tuple[str, float, np.ndarray]]
@@ -106,9 +105,10 @@ class AnswerWriter:
             located: labels with their scores and maps, best first.
         """
         try:
-            picture = Image.open(io.BytesIO(content))
+            picture = Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "GIF", "BMP"))
             picture.load()
-        except (OSError, SyntaxError, ValueError) as error:  # PIL is stricter than the server
+        # PIL is stricter than the server.
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             self.complain(file, f"no overlay: {error}")
             return
         stem = self.free_stem(file)
@@ -135,32 +135,3 @@ class AnswerWriter:
 def cut(text: str, most_bytes: int) -> str:
     """The start of a text, for a file name cannot have more than 255 bytes."""
     return text.encode("utf-8", "replace")[:most_bytes].decode("utf-8", "ignore")
-
-
-def write(line: str, stream) -> None:
-    """Prints a line above the progress bar; escapes what the terminal's encoding lacks."""
-    encoding = stream.encoding or "utf-8"
-    line = line.encode(encoding, "backslashreplace").decode(encoding)
-    tqdm.tqdm.write(line, stream)
-
-
-def exit_code(program: str, work: Callable[[], int]) -> int:
-    """Does the work, which gives the number of bad pictures: 0 without any and 1 with some.
-
-    What stops the work is a line on standard error: 2, and 130 for Ctrl-C. Without one it ends,
-    with 1, where nobody reads its output any more, as behind `| head`.
-    """
-    try:
-        bad = work()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (InputError, OSError) as error:
-        write(f"{program}: {error}", sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        write(f"{program}: stopped", sys.stderr)
-        return 130
-    return 1 if bad else 0

@@ -32,6 +32,7 @@ import sys
 import quiet_start  # noqa: F401  before all that imports TensorFlow
 
 # isort: split
+import data_set_training
 import keras
 import tensorflow as tf
 import tqdm
@@ -40,10 +41,12 @@ import training_command
 
 from keras_patchpu import comparison, reporting
 from keras_patchpu.errors import InputError
-from keras_patchpu.training import RunDirectory
+from keras_patchpu.training import RunDirectory, sole_use
 
 TRAIN_SCRIPT = pathlib.Path(__file__).with_name("train_voc.py")
 HOLD_OUT = "0.2"
+# Of the directory, who may be in the way.
+USERS = "another comparison, or by a run that a killed one left"
 # Options of train_voc.py that are the same in all runs.
 PASSED_ON = (
     "data",
@@ -59,6 +62,8 @@ PASSED_ON = (
     "augment",
     "expected-positives",
 )
+# Those that are given alone.
+SWITCHES = ("deterministic", "rematerialise")
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -71,6 +76,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     passed_on = parser.add_argument_group("as in train_voc.py --help")
     for name in PASSED_ON:
         passed_on.add_argument(f"--{name}", metavar="...")
+    for name in SWITCHES:
+        passed_on.add_argument(f"--{name}", action="store_true")
     options = parser.parse_intermixed_args(arguments)
     # argparse takes a grid that follows the seeds for seeds.
     options.grid += [text for text in options.seeds if ":" in text]
@@ -91,6 +98,7 @@ def train_arguments(options: argparse.Namespace, cell: comparison.Cell) -> list[
         value = getattr(options, name.replace("-", "_"))
         if value is not None:
             arguments.append(f"--{name}={value}")
+    arguments += [f"--{name}" for name in SWITCHES if getattr(options, name)]
     return arguments
 
 
@@ -105,7 +113,7 @@ def plan(options: argparse.Namespace) -> list[comparison.Job]:
     for cell in comparison.read_grid(options.grid, options.seeds):
         arguments = train_arguments(options, cell)
         if cell.seed not in runs:  # the data is read once a seed, which decides the draw
-            runs[cell.seed], _ = train_voc.plan(train_voc.parse_arguments(arguments))
+            runs[cell.seed], _ = data_set_training.plan(train_voc.parse_arguments(arguments))
         run = runs[cell.seed]
         recipe = dataclasses.replace(run.recipe, model=cell.model)
         directory = RunDirectory(pathlib.Path(options.out, cell.name))
@@ -180,7 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
         jobs = plan(options)
         num_done = sum(job.is_done for job in jobs)
         out.mkdir(parents=True, exist_ok=True)
-        with comparison.sole_use(out) as lock:
+        with sole_use(out, USERS) as lock:
             print(f"{len(jobs)} runs, {num_done} of them done", flush=True)
             reporting.write_grid(out, [job.cell for job in jobs], command)
             write_tables(out, jobs, command)

@@ -16,6 +16,7 @@ import quiet_start  # noqa: F401  before all that imports TensorFlow
 # isort: split
 import numpy as np
 import shared_options
+from terminal import exit_code
 
 from keras_patchpu import data, training
 from keras_patchpu.errors import InputError
@@ -36,17 +37,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "training, or without these on the images measured here",
     )
     shared_options.add_cache_option(parser)
-    folder = parser.add_argument_group("in place of --data, as for train_folder.py")
-    folder.add_argument("--images", metavar="DIR", help="folder of the pictures")
-    labels = folder.add_mutually_exclusive_group()
-    labels.add_argument("--test-labels", metavar="FILE.csv", help="the whole truth of them")
-    labels.add_argument(
-        "--labels", metavar="FILE.csv", help="what was trained on: measures the tenth held out"
-    )
-    options = parser.parse_args(arguments)
-    if bool(options.images) != bool(options.test_labels or options.labels):
-        parser.error("--images goes with --test-labels or with --labels")
-    return options
+    return shared_options.parse_with_folder(parser, arguments)
 
 
 def read_test(options: argparse.Namespace, config: dict) -> data.Examples:
@@ -82,13 +73,10 @@ def read_validation(options: argparse.Namespace, config: dict) -> data.Examples 
 def measure(options: argparse.Namespace) -> training.Evaluation | training.Agreement:
     directory = training.RunDirectory(options.run)
     recipe, config = training.read_config(directory)
-    model = training.load_model(directory.model_path)
+    model = training.load_trained(directory, recipe, config)
     test = read_test(options, config)
-    if list(test.label_names) != config["label_names"]:
-        raise InputError(
-            f"{options.run} was trained on the labels of {config['data']}, which are not those of "
-            f"{test.name}: give its data by --data, or by --images and --test-labels"
-        )
+    advice = "give its data by --data, or by --images and --test-labels"
+    training.check_labels(directory, config, test, advice)
     cache = shared_options.picture_cache(options)
     validation = read_validation(options, config) if options.calibrate else None
     splits = [test] if validation is None else [test, validation]
@@ -105,18 +93,14 @@ def measure(options: argparse.Namespace) -> training.Evaluation | training.Agree
     return training.evaluate(model, test, cached=cached[0], **how)
 
 
+def show(options: argparse.Namespace) -> None:
+    evaluation = measure(options)
+    print(json.dumps(evaluation.as_dict(), indent=2) if options.json else evaluation.as_table())
+
+
 def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
-    try:
-        evaluation = measure(options)
-    except (InputError, OSError) as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("evaluate: stopped", file=sys.stderr)
-        return 130
-    print(json.dumps(evaluation.as_dict(), indent=2) if options.json else evaluation.as_table())
-    return 0
+    return exit_code("evaluate", lambda: show(options))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         directory = training.RunDirectory(options.run)
         recipe, config = training.read_config(directory)
-        model = training.load_model(directory.model_path)
+        model = training.load_trained(directory, recipe, config)
         folder = pathlib.Path(options.saved_models) / directory.path.resolve().name
         target = serving.export(
             model, folder, config["label_names"], options.version, recipe.resize

@@ -24,9 +24,9 @@ import quiet_start  # noqa: F401  before all that imports TensorFlow
 
 # isort: split
 import shared_options
+from terminal import exit_code
 
 from keras_patchpu import data, training
-from keras_patchpu.errors import InputError
 from keras_patchpu.localization.label_maps import METHODS, LabelMaps
 from keras_patchpu.metrics.pointing_game import TOLERANCE
 
@@ -41,7 +41,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--method",
         choices=METHODS,
         help="what the maps are; default: cam for a model that has class activation maps "
-        "(resnet50), attention for the others",
+        "(resnet50), attention for the others; shifted is the attention in cells of a quarter "
+        "patch, and takes 49 times as long",
     )
     parser.add_argument(
         "--tolerance",
@@ -66,34 +67,26 @@ def measure(options: argparse.Namespace) -> training.LocalizationEvaluation:
     directory = training.RunDirectory(options.run)
     recipe, config = training.read_config(directory)
     (test,) = data.read_source(options.data, config["seed"], ["test"])
-    if list(test.label_names) != config["label_names"]:
-        raise InputError(
-            f"{options.run} was trained on the labels of {config['data']}, which are not those of "
-            f"{test.name}: give its data by --data"
-        )
+    training.check_labels(directory, config, test, "give its data by --data")
     tolerance = options.tolerance
     if tolerance is None:
         tolerance = 0.0 if test.name == "digits" else TOLERANCE
     training.boxed_labels(test)  # before anything that takes time
-    label_maps = LabelMaps(training.load_model(directory.model_path), options.method)
+    label_maps = LabelMaps(training.load_trained(directory, recipe, config), options.method)
     (cached,) = training.load_or_check([test], recipe, shared_options.picture_cache(options))
     return training.evaluate_localization(
         label_maps, test, recipe.batch_size, recipe.resize, cached, tolerance
     )
 
 
+def show(options: argparse.Namespace) -> None:
+    evaluation = measure(options)
+    print(json.dumps(evaluation.as_dict(), indent=2) if options.json else evaluation.as_table())
+
+
 def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
-    try:
-        evaluation = measure(options)
-    except (InputError, OSError) as error:
-        print(f"localize: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("localize: stopped", file=sys.stderr)
-        return 130
-    print(json.dumps(evaluation.as_dict(), indent=2) if options.json else evaluation.as_table())
-    return 0
+    return exit_code("localize", lambda: show(options))
 
 
 if __name__ == "__main__":

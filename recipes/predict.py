@@ -32,9 +32,10 @@ import quiet_start  # noqa: F401  before all that imports TensorFlow
 import answers
 import numpy as np
 import tqdm
+from terminal import exit_code
 
 from keras_patchpu import localization, serving, training
-from keras_patchpu.data.picture_files import picture_files
+from keras_patchpu.data.picture_files import picture_files, read_picture
 from keras_patchpu.errors import InputError
 
 BATCH = 16
@@ -46,12 +47,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "model",
-        metavar="RUN|SAVEDMODEL",
-        help="such as runs/NAME, saved_models/NAME or one of its versions",
-    )
-    parser.add_argument("pictures", metavar="PICTURE|FOLDER", nargs="+")
+    add_model_and_pictures(parser)
     answers.add_output_options(
         parser,
         "labels to show at most; default: 5, or with --threshold all that reach it",
@@ -72,6 +68,16 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def add_model_and_pictures(parser: argparse.ArgumentParser) -> None:
+    """Adds what `open_model` and `picture_files` take."""
+    parser.add_argument(
+        "model",
+        metavar="RUN|SAVEDMODEL",
+        help="such as runs/NAME, saved_models/NAME or one of its versions",
+    )
+    parser.add_argument("pictures", metavar="PICTURE|FOLDER", nargs="+")
+
+
 def threshold(text: str) -> float | str:
     if text == CALIBRATED:
         return text
@@ -86,7 +92,7 @@ def open_model(path: str) -> tuple[serving.LocalModel, training.RunDirectory | N
     if (pathlib.Path(path) / "config.json").is_file():
         directory = training.RunDirectory(path)
         recipe, config = training.read_config(directory)
-        model = training.load_model(directory.model_path)
+        model = training.load_trained(directory, recipe, config)
         return serving.LocalModel.of(model, config["label_names"], recipe.resize), directory
     if serving.find_version(pathlib.Path(path)) is None:
         raise InputError(
@@ -108,24 +114,21 @@ class Prediction:
         options = self.options
         # All names are gone through once before, so that none has to be kept.
         total = width = 0
-        for file in self.files():
+        for file in files_of(options):
             total, width = total + 1, max(width, len(file))
         if not total:
-            raise InputError(f"{', '.join(options.pictures)}: no pictures in there: give others")
+            raise no_pictures(options)
         self.model, directory = open_model(options.model)
         self.writer = answers.AnswerWriter("predict", options, width, self.place)
         self.thresholds = self.read_thresholds(directory)
         # None: shown on a terminal only.
         bar = tqdm.tqdm(total=total, leave=False, unit="image", disable=None)
         with bar, csv_rows(options.csv) as write_rows:
-            files = self.files()
+            files = files_of(options)
             while batch := list(itertools.islice(files, BATCH)):
                 self.answer(batch, write_rows)
                 bar.update(len(batch))
         return self.writer.bad
-
-    def files(self) -> Iterator[str]:
-        return itertools.chain.from_iterable(map(picture_files, self.options.pictures))
 
     def read_thresholds(self, directory: training.RunDirectory | None) -> np.ndarray | None:
         """The threshold of each label `(L,)`, NaN where it is not known; says where it is from."""
@@ -156,9 +159,8 @@ class Prediction:
     def answer(self, files: Sequence[str], write_rows: Callable[[Iterable], None]) -> None:
         """Shows what the model says of one batch."""
         contents = [read(file) for file in files]
-        known = iter(self.model.predict([c for c in contents if isinstance(c, bytes)]))
-        for file, content in zip(files, contents, strict=True):
-            answer = next(known) if isinstance(content, bytes) else unreadable(content)
+        answered = zip(files, contents, answers_of(self.model, contents), strict=True)
+        for file, content, answer in answered:
             shown = self.choose(answer)
             self.writer.show(file, answer, shown)
             rows = [(file, answer.status, label, f"{score:.6f}") for label, score in shown]
@@ -188,12 +190,31 @@ class Prediction:
         return localization.picture_part(square, height, width, model.resize)
 
 
+def files_of(options: argparse.Namespace) -> Iterator[str]:
+    """All pictures that are named, one after the other."""
+    return itertools.chain.from_iterable(map(picture_files, options.pictures))
+
+
+def no_pictures(options: argparse.Namespace) -> InputError:
+    """What is said where `files_of` gives none."""
+    return InputError(f"{', '.join(options.pictures)}: no pictures in there: give others")
+
+
 def read(file: str) -> bytes | str:
     """The content of a file, or why it cannot be read."""
     try:
-        return pathlib.Path(file).read_bytes()
+        return read_picture(file)
     except OSError as error:
         return error.strerror or "cannot be read"
+
+
+def answers_of(
+    model: serving.LocalModel, contents: Sequence[bytes | str]
+) -> Iterator[serving.Answer]:
+    """An answer to each of what `read` gave, in the same order."""
+    known = iter(model.predict([content for content in contents if isinstance(content, bytes)]))
+    for content in contents:
+        yield next(known) if isinstance(content, bytes) else unreadable(content)
 
 
 def unreadable(reason: str) -> serving.Answer:
@@ -215,7 +236,7 @@ def csv_rows(file: str | None) -> Iterator[Callable[[Iterable], None]]:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
-    return answers.exit_code("predict", Prediction(options).run)
+    return exit_code("predict", Prediction(options).run)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ a line on standard error; 2: the server or the model could not be asked.
 
 import argparse
 import collections
-import pathlib
 import sys
 from collections.abc import Iterator
 
@@ -22,8 +21,10 @@ import quiet_start  # noqa: F401  before all that imports TensorFlow
 import answers
 import tqdm
 from shared_options import positive
+from terminal import exit_code
 
 from keras_patchpu import serving
+from keras_patchpu.data.picture_files import read_picture
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -79,7 +80,7 @@ class Query:
         """The files that can be read."""
         for file in self.options.images:
             try:
-                content = pathlib.Path(file).read_bytes()
+                content = read_picture(file)
             except OSError as error:
                 self.writer.complain(file, error.strerror or "cannot be read")
                 continue
@@ -97,7 +98,7 @@ class Query:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
-    return answers.exit_code("query", Query(options).run)
+    return exit_code("query", Query(options).run)
 
 
 if __name__ == "__main__":

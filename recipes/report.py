@@ -21,9 +21,9 @@ import quiet_start  # noqa: F401  before all that imports TensorFlow
 import evaluate
 import numpy as np
 import shared_options
+from terminal import exit_code
 
 from keras_patchpu import data, reporting, training
-from keras_patchpu.errors import InputError
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -35,15 +35,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     shared_options.add_data_option(parser)
     shared_options.add_cache_option(parser)
-    folder = parser.add_argument_group("in place of --data, as for train_folder.py")
-    folder.add_argument("--images", metavar="DIR", help="folder of the pictures")
-    labels = folder.add_mutually_exclusive_group()
-    labels.add_argument("--test-labels", metavar="FILE.csv", help="the whole truth of them")
-    labels.add_argument("--labels", metavar="FILE.csv", help="what was trained on")
-    options = parser.parse_args(arguments)
-    if bool(options.images) != bool(options.test_labels or options.labels):
-        parser.error("--images goes with --test-labels or with --labels")
-    return options
+    return shared_options.parse_with_folder(parser, arguments)
 
 
 def write(options: argparse.Namespace) -> pathlib.Path:
@@ -81,16 +73,7 @@ def read_learnt_from(
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
-    try:
-        path = write(options)
-    except (InputError, OSError) as error:
-        print(f"report: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("report: stopped", file=sys.stderr)
-        return 130
-    print(f"report  {path}")
-    return 0
+    return exit_code("report", lambda: print(f"report  {write(options)}"))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,23 @@ def add_cache_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def parse_with_folder(
+    parser: argparse.ArgumentParser, arguments: list[str] | None
+) -> argparse.Namespace:
+    """Adds `--images` with `--test-labels` or `--labels`, in place of `--data`, and parses."""
+    folder = parser.add_argument_group("in place of --data, as for train_folder.py")
+    folder.add_argument("--images", metavar="DIR", help="folder of the pictures")
+    labels = folder.add_mutually_exclusive_group()
+    labels.add_argument("--test-labels", metavar="FILE.csv", help="the whole truth of them")
+    labels.add_argument(
+        "--labels", metavar="FILE.csv", help="what was trained on: measures the tenth held out"
+    )
+    options = parser.parse_args(arguments)
+    if bool(options.images) != bool(options.test_labels or options.labels):
+        parser.error("--images goes with --test-labels or with --labels")
+    return options
+
+
 def picture_cache(options: argparse.Namespace) -> data.PictureCache | None:
     """What `--cache` asks for."""
     return None if options.cache == "none" else data.PictureCache(options.cache)

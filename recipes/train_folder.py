@@ -21,7 +21,6 @@ when you like and start it again with `--resume`.
 """
 
 import argparse
-import os
 import sys
 
 import quiet_start  # noqa: F401  before all that imports TensorFlow
@@ -30,8 +29,7 @@ import quiet_start  # noqa: F401  before all that imports TensorFlow
 import keras
 import training_command
 
-from keras_patchpu import data, losses, training
-from keras_patchpu.errors import InputError
+from keras_patchpu import training
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -52,59 +50,17 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def plan(options: argparse.Namespace) -> tuple[training.Run, str]:
     """Everything that the run needs, and where it goes."""
-    train = data.read_training_folder(options.images, options.labels)
-    if len(train.label_names) < 2:
-        raise InputError(
-            f"{options.labels} has the one label {train.label_names[0]}: the model tells labels "
-            "from each other, give 2 or more"
-        )
-    if options.test_labels:
-        test = read_test(options, train)
-    elif len(train) < 2:
-        raise InputError(
-            f"{options.labels} labels a single picture: training needs 2 at least, for one is held "
-            "out to test on"
-        )
-    else:
-        train, test = data.hold_out(train, options.seed)
-    loss = losses.LOSSES[options.loss]
-    if loss.supervised and not (train.labels == 0).any():
-        raise InputError(
-            f"--loss {options.loss} learns from positives and negatives, and {options.labels} has "
-            "no -1: choose another, such as wn"
-        )
-    expected = options.expected_positives
-    if expected is None and "expected_positives" in losses.arguments_of(options.loss):
-        raise InputError(
-            f"--loss {options.loss} needs to know how many labels a picture has, which nobody has "
-            "counted: give the mean by --expected-positives, such as 1.5"
-        )
-    recipe = training_command.make_recipe(options, options.recipe or "small")
-    run = training.Run(
-        train=train,
-        test=test,
-        observed=data.known_labels(train),
-        draw="given",
+    run = training.folder_run(
+        options.images,
+        options.labels,
+        test_labels=options.test_labels,
+        test_images=options.test_images,
         loss=options.loss,
-        recipe=recipe,
+        recipe=training_command.make_recipe(options, options.recipe or "small"),
         seed=options.seed,
-        expected_positives=expected or 1.0,
+        expected_positives=options.expected_positives,
     )
-    return run, training_command.out_directory(options, train)
-
-
-def read_test(options: argparse.Namespace, train: data.Examples) -> data.Examples:
-    """The test pictures, none of which may be a training picture."""
-    folder = options.test_images or options.images
-    test = data.read_folder(folder, options.test_labels, "test", True, train.label_names)
-    trained_on = {os.path.realpath(image) for image in train.images}
-    shared = [image for image in test.images if os.path.realpath(image) in trained_on]
-    if shared:
-        raise InputError(
-            f"{options.test_labels}: {len(shared)} of its pictures are in {options.labels} too, "
-            f"the first is {shared[0]}: take them out of one of the two"
-        )
-    return test
+    return run, training_command.out_directory(options, run.train)
 
 
 def data_arguments(options: argparse.Namespace) -> list[str]:

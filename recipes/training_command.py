@@ -1,17 +1,19 @@
-"""What the training recipes share: options, what they say before they start, and how they end."""
+"""What the training recipes share: options, and what is done with them."""
 
 import argparse
+import contextlib
 import dataclasses
-import os
+import pathlib
 import shlex
 import sys
 from collections.abc import Callable
 
-import numpy as np
-import tensorflow as tf
+from device_options import add_device_options, hosts_of, shared_model
 from shared_options import add_cache_option, picture_cache, positive
+from terminal import exit_code, sigterm_stops, write
+from training_log import EndedRun, JsonLog, LineLog, QuietLog
 
-from keras_patchpu import data, losses, models, reporting, serving, training
+from keras_patchpu import data, losses, models, reporting, training
 from keras_patchpu.errors import InputError
 
 
@@ -34,8 +36,32 @@ def add_training_options(parser: argparse.ArgumentParser, recipe_help: str) -> N
         "--out", help="the run's directory; default: runs/<data>[-<model>]-<loss>-<seed>"
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="the same weights, to the last bit, each time on this machine, on a GPU too; slower",
+    )
     parser.add_argument("--saved-models", default="saved_models", help="default: saved_models")
     add_cache_option(parser)
+    printed = parser.add_mutually_exclusive_group()
+    printed.add_argument(
+        "--quiet",
+        dest="log",
+        action="store_const",
+        const=QuietLog,
+        default=LineLog,
+        help="print nothing but the table and the paths at the end, and errors: no plan, no bar, "
+        "no line an epoch",
+    )
+    printed.add_argument(
+        "--log-json",
+        dest="log",
+        action="store_const",
+        const=JsonLog,
+        help="print a JSON object a line and nothing else: an event start, an epoch after each "
+        "epoch, with what history.csv has of it, and an end, with the metrics and paths",
+    )
+    add_device_options(parser)
     instead = parser.add_argument_group("in place of what the recipe says")
     instead.add_argument("--epochs", type=positive)
     instead.add_argument("--batch-size", type=positive)
@@ -47,6 +73,12 @@ def add_training_options(parser: argparse.ArgumentParser, recipe_help: str) -> N
         type=augmentations,
         metavar="NAME,...",
         help=f"of {', '.join(data.AUGMENTATIONS)}; default: none, as in the paper",
+    )
+    instead.add_argument(
+        "--rematerialise",
+        action=argparse.BooleanOptionalAction,
+        help="train the patch model in a third of the memory, somewhat slower; default: where a "
+        "batch takes more than 5 GB and there is no GPU",
     )
     instead.add_argument(
         "--expected-positives",
@@ -97,60 +129,6 @@ def out_directory(options: argparse.Namespace, train: data.Examples) -> str:
     return options.out or f"runs/{train.name.lower()}-{name}-{options.seed}"
 
 
-def describe(run: training.Run, out: str) -> str:
-    """What will be done, in a few lines; `out` is where it goes."""
-    recipe = run.recipe
-    model = training.make_model(run)
-    # Without ROLE's estimates, which are trained but no part of the answer.
-    estimates = model.loss_state.trainable_variables if model.loss_state is not None else []
-    parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
-    parameters -= sum(int(np.prod(v.shape)) for v in estimates)
-    gpus = tf.config.list_physical_devices("GPU")
-    mean = np.mean(np.sum(run.train.labels == 1, axis=1))
-    return "\n".join(
-        [
-            f"data    {run.train.name}: {len(run.train)} training and {len(run.test)} test images, "
-            f"{len(run.train.label_names)} labels, {mean:.2f} an image{_counts(run.found)}",
-            f"loss    {run.loss}, which sees {_seen(run, model.loss.supervised)}",
-            f"model   {_layout(recipe, model.attention_grids)}, "
-            f"{parameters:,} trainable parameters",
-            f"recipe  {recipe.epochs} epochs of {recipe.optimizer} in batches of "
-            f"{recipe.batch_size}, learning rate {recipe.learning_rate:g} ({recipe.schedule}), "
-            f"seed {run.seed}" + (f", {'+'.join(recipe.augment)}" if recipe.augment else ""),
-            f"device  {gpus[0].name if gpus else f'{os.cpu_count()} CPU cores'}",
-            f"out     {out}",
-        ]
-    )
-
-
-def _layout(recipe, grids):
-    if recipe.model == "patch":
-        return (
-            f"{sum(rows * columns for rows, columns in grids)} patches of {recipe.patch_size} "
-            f"pixels in {len(grids)} levels of {recipe.image_size} pixels"
-        )
-    (rows, columns), start = grids[0], recipe.weights or "random weights"
-    return f"{recipe.model} from {start}, {recipe.image_size} pixels, {rows} x {columns} places"
-
-
-def _counts(found):
-    """Which splits are not as large as the official ones."""
-    counts = [(split, data.official_count(split.name, split.split)) for split in found]
-    parts = [
-        f"{split.split} has {len(split)} of its {official} images"
-        for split, official in counts
-        if official not in (None, len(split))
-    ]
-    return f"; here {' and '.join(parts)}" if parts else ""
-
-
-def _seen(run, supervised):
-    if run.draw == "given":
-        positives, negatives = (int((run.observed == value).sum()) for value in (1, -1))
-        return f"{positives} given positives and {negatives} known negatives"
-    return "all labels" if supervised else f"one observed positive an image ({run.draw} draw)"
-
-
 def execute(
     name: str,
     plan: Callable[[argparse.Namespace], tuple[training.Run, str]],
@@ -165,35 +143,81 @@ def execute(
         options: of the command line.
         data_arguments: what `evaluate.py` is told to find the test data.
     """
+    hosts = None
+
+    def work():
+        nonlocal hosts
+        hosts = hosts_of(options)
+        if hosts is not None:
+            silent.enter_context(training.libraries_silent_for_good())
+        log = options.log()
+        with sigterm_stops(), contextlib.redirect_stdout(log.other_output):
+            try:
+                run, ended = train(name, plan, options, data_arguments, log, hosts)
+            except training.HostLost as lost:
+                write(f"{name}: {lost}", sys.stderr)
+                return 1
+            if ended is None:
+                return 0
+            report = None
+            try:
+                report = write_report(run, ended.out, picture_cache(options))
+            finally:
+                log.end(ended, report)
+
+    with contextlib.ExitStack() as silent:
+        code = exit_code(name, work)
+        if hosts is not None:
+            hosts.leave(code)
+    return code
+
+
+def train(
+    name: str,
+    plan: Callable[[argparse.Namespace], tuple[training.Run, str]],
+    options: argparse.Namespace,
+    data_arguments: list[str],
+    log: LineLog | JsonLog,
+    hosts: training.Hosts | None = None,
+) -> tuple[training.Run, EndedRun | None]:
+    """All but the report; arguments as of `execute`. None on other hosts than host 0."""
     try:
+        if options.deterministic:
+            training.enable_determinism()
+        strategy = training.mirrored_strategy() if options.strategy else None
         run, out = plan(options)
-        print(describe(run, out), flush=True)
-        evaluation, exported = training.train(
-            run, out, options.resume, options.saved_models, picture_cache(options)
-        )
-    except (InputError, OSError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{name}: stopped; --resume goes on from the last whole epoch", file=sys.stderr)
-        return 130
-    print(evaluation.as_table())
+        with shared_model(name, run, hosts, strategy) as model:
+            if hosts is None or hosts.leads:
+                log.start(run, out, model)
+            measured = training.train(
+                run,
+                out,
+                options.resume,
+                options.saved_models,
+                picture_cache(options),
+                model=model,
+                report=log.epoch,
+                progress=log.progress,
+                hosts=hosts,
+                strategy=strategy,
+            )
+    except KeyboardInterrupt as stop:
+        raise type(stop)("stopped; --resume goes on from there") from None
+    if measured is None:
+        return run, None
+    evaluation, saved_model = measured
     again = shlex.join(["python", "recipes/evaluate.py", out, *data_arguments])
-    print(f"run       {out}\nserve     {exported}\nevaluate  {again}")
-    print(serving.how_to_serve(exported.parent), flush=True)
-    return write_report(name, run, out, picture_cache(options))
+    ended = EndedRun(out, evaluation, saved_model, again)
+    log.result(ended)
+    return run, ended
 
 
-def write_report(name: str, run: training.Run, out: str, cache: data.PictureCache | None) -> int:
-    """Writes the report of a run, which has ended well whatever becomes of it; the exit code."""
+def write_report(run: training.Run, out: str, cache: data.PictureCache | None) -> pathlib.Path:
+    """Writes the report of a run, which has ended well whatever becomes of it."""
     learnt_from = reporting.TrainingLabels(run.train, run.observed)
     try:
-        path = reporting.write_run_report(training.RunDirectory(out), run.test, learnt_from, cache)
+        return reporting.write_run_report(training.RunDirectory(out), run.test, learnt_from, cache)
     except (InputError, OSError) as error:
-        print(f"{name}: the run has ended, but without its report: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{name}: stopped; the run has ended, --resume writes its report", file=sys.stderr)
-        return 130
-    print(f"report    {path}")
-    return 0
+        raise InputError(f"the run has ended, but without its report: {error}") from error
+    except KeyboardInterrupt as stop:
+        raise type(stop)("stopped; the run has ended, --resume writes its report") from None

@@ -4,17 +4,43 @@ import contextlib
 import os
 import pathlib
 import resource
+import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is first imported
 
+if os.environ.get("KERAS_BACKEND") == "jax":
+    # It compiles in half the time what then runs a little slower, and nothing large twice.
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+    compiled = tempfile.TemporaryDirectory()
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name
+
 import hypothesis
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-# Seconds mean little on a machine that others use too.
-hypothesis.settings.register_profile("no deadline", deadline=None)
+from keras_patchpu.models import resnet_body
+
+BACKEND = keras.backend.backend()
+
+# Seconds mean little on a machine that others use too. JAX compiles for each size of an array.
+hypothesis.settings.register_profile(
+    "no deadline", deadline=None, max_examples=10 if BACKEND == "jax" else 100
+)
 hypothesis.settings.load_profile("no deadline")
+
+if BACKEND == "torch":
+    import torch
+
+    _read_array = torch.Tensor.__array__
+
+    def _read_detached(tensor, dtype=None, copy=None):
+        """NumPy reads a tensor that has a gradient, as it reads those of the other backends."""
+        return np.array(_read_array(tensor.detach(), dtype), copy=copy)
+
+    torch.Tensor.__array__ = _read_detached
+    del torch.Tensor.__array_wrap__  # and what it computes of a tensor is an array
 
 _COLOURS = {"cat": (220, 40, 40), "dog": (40, 200, 60), "person": (50, 70, 230)}
 _OBJECT = """
@@ -109,6 +135,78 @@ def moved_by_hand():
     return move
 
 
+def pytest_runtest_setup(item):
+    marker = item.get_closest_marker("tensorflow_only")
+    if marker is not None and BACKEND != "tensorflow":
+        (reason,) = marker.args
+        pytest.skip(f"TensorFlow only: {reason}")
+
+
+def _tensorflow_gradients(function, tensors, variables):
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        value = function(*tensors)
+    sources = [*tensors, *(variable.value for variable in variables)]
+    gradients = tape.gradient(value, sources, unconnected_gradients="zero")
+    return value, map(tf.convert_to_tensor, gradients)  # those of rows looked up are sparse
+
+
+def _torch_gradients(function, tensors, variables):
+    tensors = [tensor.detach().requires_grad_() for tensor in tensors]
+    value = function(*tensors)
+    sources = [*tensors, *(variable.value for variable in variables)]
+    if not value.requires_grad:  # where all of them are stopped
+        return value, map(torch.zeros_like, sources)
+    gradients = torch.autograd.grad(value.sum(), sources, allow_unused=True, materialize_grads=True)
+    return value.detach(), gradients
+
+
+def _jax_gradients(function, tensors, variables):
+    import jax
+
+    def objective(tensors, values):
+        with keras.StatelessScope(zip(variables, values, strict=True)):
+            return keras.ops.sum(function(*tensors))
+
+    values = [variable.value for variable in variables]
+    of_tensors, of_variables = jax.grad(objective, argnums=(0, 1))(list(tensors), values)
+    return function(*tensors), of_tensors + of_variables  # with what the call writes, once
+
+
+@pytest.fixture(scope="session")
+def value_and_gradients():
+    """`value_and_gradients(function, arrays, variables=())`: NumPy, of the present backend.
+
+    The value of `function(*tensors)`, and the gradients of its sum by each tensor and each
+    `keras.Variable`, 0 where none flows.
+    """
+    differentiate = {
+        "tensorflow": _tensorflow_gradients,
+        "torch": _torch_gradients,
+        "jax": _jax_gradients,
+    }[BACKEND]
+
+    def gradients(function, arrays, variables=()):
+        tensors = [keras.ops.convert_to_tensor(array) for array in arrays]
+        value, gradients = differentiate(function, tensors, variables)
+        return np.asarray(value), [np.asarray(gradient) for gradient in gradients]
+
+    return gradients
+
+
+if BACKEND == "jax":
+
+    @pytest.fixture(scope="module", autouse=True)
+    def compiled_for_the_file():
+        """What JAX has compiled for a file of tests goes with it, or it all takes gigabytes."""
+        yield
+        import jax
+
+        jax.clear_caches()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_home(tmp_path_factory):
     """Keeps the caches of the recipes out of the user's home."""
@@ -167,3 +265,41 @@ def make_voc():
         return voc.parent
 
     return make
+
+
+def _tiny_body(include_top, weights, input_shape):
+    """Stands in for a ResNet of `keras.applications`: 3 channels, one place for 32x32 pixels."""
+    assert not include_top
+    images = keras.Input(input_shape)
+    x = keras.layers.Conv2D(3, 3, strides=4, padding="same", name="conv")(images)
+    x = keras.layers.BatchNormalization(name="bn")(x)
+    features = keras.layers.AveragePooling2D(8, name="pool")(keras.layers.ReLU(name="relu")(x))
+    body = keras.Model(images, features)
+    if weights == "imagenet":
+        body.set_weights([0 * weight + 0.5 for weight in body.get_weights()])
+    return body
+
+
+@contextlib.contextmanager
+def _replaced_bodies():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resnet_body, "BODIES", {"resnet50": _tiny_body, "resnet101": _tiny_body})
+        yield
+
+
+@pytest.fixture
+def tiny_bodies():
+    """Models that are built in this test have a tiny body."""
+    with _replaced_bodies():
+        yield
+
+
+@pytest.fixture(scope="session")
+def build_tiny():
+    """Builds a model with a tiny body, in a fixture of a wider scope than a test."""
+
+    def build(function, *args, **kwargs):
+        with _replaced_bodies():
+            return function(*args, **kwargs)
+
+    return build

@@ -1,7 +1,7 @@
 """Losses and models compared: a grid of runs, their table and their plot."""
 
 from keras_patchpu.comparison.cells import Cell, read_grid
-from keras_patchpu.comparison.jobs import Job, find_devices, noted_signals, run_jobs, sole_use
+from keras_patchpu.comparison.jobs import Job, find_devices, noted_signals, run_jobs
 from keras_patchpu.comparison.plot import draw_plot
 from keras_patchpu.comparison.progress import StatusLine, seconds_left
 from keras_patchpu.comparison.results import Result, group_by_loss, read_result
@@ -20,7 +20,6 @@ __all__ = [
     "read_result",
     "run_jobs",
     "seconds_left",
-    "sole_use",
     "write_csv",
     "write_markdown",
 ]

@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import dataclasses
-import fcntl
 import os
 import pathlib
 import shutil
@@ -13,12 +12,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from keras_patchpu.comparison.cells import Cell
-from keras_patchpu.errors import InputError
 from keras_patchpu.training import RunDirectory
 
 # Seconds between two looks at the processes, and those that one has to end after a signal.
 _LOOK = 0.2
 _PATIENCE = 30
+# Seconds that nvidia-smi has to answer.
+_ANSWER = 60
+
+# By a run that ends; the second, last of all, by `reporting`, which stands above this.
+_WRITTEN = ("metrics.json", "report.html")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +42,8 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        """Whether it has ended."""
-        return (self.directory.path / "metrics.json").exists()
+        """Whether it has ended: it is measured, then exported, and then has its report."""
+        return all((self.directory.path / name).exists() for name in _WRITTEN)
 
     @property
     def log(self) -> pathlib.Path:
@@ -56,33 +59,20 @@ def find_devices() -> list[str | None]:
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         devices = [name for name in chosen.split(",") if name not in ("", "-1")]
-    elif shutil.which("nvidia-smi"):
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60)
-        gpus = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
-        devices = [str(number) for number in range(len(gpus))]
     else:
-        devices = []
+        devices = [str(number) for number in range(_count_gpus())]
     return devices if len(devices) > 1 else [None]
 
 
-@contextlib.contextmanager
-def sole_use(out: pathlib.Path) -> Iterator[int]:
-    """Keeps other comparisons out of a directory; gives a descriptor for the processes to inherit.
-
-    They hold the lock too, so that what a killed comparison left running is not run twice.
-
-    Raises:
-        InputError: another one is at work there.
-    """
-    with open(out / ".lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"{out} is in use by another comparison, or by a run that a killed one left: wait "
-                "for its end, or give another --out"
-            ) from None
-        yield file.fileno()
+def _count_gpus():
+    if not shutil.which("nvidia-smi"):
+        return 0
+    command = ["nvidia-smi", "-L"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER)
+    except subprocess.TimeoutExpired:  # a driver that hangs has no GPU to offer
+        return 0
+    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
 
 
 @contextlib.contextmanager
@@ -119,7 +109,8 @@ def run_jobs(
         jobs: that are not done.
         devices: see `find_devices`.
         signals: see `noted_signals`.
-        lock: see `sole_use`.
+        lock: of `training.sole_use`. The processes hold it too, so that what a killed comparison
+            left running is not run twice.
         meanwhile: called again and again with the jobs that run.
 
     Yields:

@@ -8,6 +8,7 @@ import numpy as np
 from keras_patchpu.data.examples import Examples
 from keras_patchpu.data.on_disk import read_json, require_pictures
 from keras_patchpu.data.voc_annotation import is_plain_name
+from keras_patchpu.data.written_names import check_label_names
 from keras_patchpu.errors import InputError
 
 _HOST = "http://images.cocodataset.org"
@@ -97,11 +98,12 @@ def _check(file, content):
         by_id = {item["id"]: item for item in images}
         sides = [float(item[side]) for item in images for side in ("height", "width")]
         bad_names = [str(i["file_name"]) for i in images if not is_plain_name(str(i["file_name"]))]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise InputError(
             f"{file}: not as COCO writes images, categories and annotations "
             f"({type(error).__name__}: {error}): {restore}"
         ) from error
+    check_label_names(file, label_names)
     if len(columns) < len(categories) or len(set(label_names)) < len(categories):
         raise InputError(f"{file}: a category is there twice: {restore}")
     if len(by_id) < len(images) or not all(isinstance(image_id, int) for image_id in by_id):
@@ -140,7 +142,7 @@ def _as_arrays(file, image, objects):
     try:
         x, y, width, height = np.array(bboxes, np.float64).T
         whole = np.isfinite([x, y, width, height]).all() and min(width.min(), height.min()) >= 0
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         whole = False
     if not whole:
         raise InputError(
@@ -148,6 +150,6 @@ def _as_arrays(file, image, objects):
             "correct it or restore the official file"
         )
     edges = np.stack([y, x, y + height, x + width], axis=1)
-    fractions = edges / np.tile([image["height"], image["width"]], 2)
+    fractions = edges / np.tile([float(image["height"]), float(image["width"])], 2)
     boxes = np.clip(fractions, 0.0, 1.0).astype(np.float32)
     return boxes, np.array(columns, np.int64), np.array(crowds, bool)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from keras_patchpu.errors import InputError
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs"}
+# A matrix of a million labels.
+_LONGEST_LINE = 2**24
 
 
 def read_csv_rows(
@@ -26,8 +28,8 @@ def read_csv_rows(
             Without it such a row is an error.
 
     Raises:
-        InputError: the file cannot be read, is UTF-16, is separated by semicolons or tabs, or see
-            `problems`.
+        InputError: the file cannot be read, is UTF-16, is separated by semicolons or tabs, has a
+            line of more than 16 MB, or see `problems`.
     """
     first = True
     for number, content in enumerate(_read_lines(file), 1):
@@ -52,7 +54,9 @@ def read_csv_rows(
 def _read_lines(file):
     try:
         with open(file, "rb") as stream:
-            for line in stream:
+            while line := stream.readline(_LONGEST_LINE + 1):
+                if len(line) > _LONGEST_LINE:
+                    raise InputError(f"{file}: has a line of more than 16 MB: give a CSV file")
                 # The stream splits at LF only.
                 yield from line.splitlines()
     except OSError as error:

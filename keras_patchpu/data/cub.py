@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_patchpu.data.examples import Examples
 from keras_patchpu.data.on_disk import is_inside_name, require_pictures
 from keras_patchpu.data.voc_annotation import read_text
+from keras_patchpu.data.written_names import check_label_names
 from keras_patchpu.errors import InputError
 
 _UNPACK = "unpack CUB_200_2011.tgz of https://data.caltech.edu/records/65de6-vp158 again"
@@ -81,7 +82,9 @@ def _read_table(file, ids=None):
     rows = {}
     for line in filter(str.strip, read_text(file, _MISSING).splitlines()):
         number, _, rest = line.strip().partition(" ")
-        if not number.isdecimal() or not rest.strip() or int(number) in rows:
+        # Python reads no number of thousands of digits.
+        whole = number.isdecimal() and len(number) < 10
+        if not whole or not rest.strip() or int(number) in rows:
             raise InputError(
                 f"{file}: cannot read the line {line!r}, or its id is there twice: {_UNPACK}"
             )
@@ -103,6 +106,7 @@ def _read_attribute_names(folder):
     names = _read_table(found[0] if found else places[0] / "attributes.txt")
     if list(names) != list(range(1, len(names) + 1)):
         raise InputError(f"{found[0]}: the ids do not count from 1 to {len(names)}: {_UNPACK}")
+    check_label_names(found[0], names.values())
     return tuple(names.values())
 
 
@@ -113,7 +117,7 @@ def _read_labels(file, names, label_names):
     try:
         # Some lines of the official file have more columns than five: the first three count.
         triples = np.loadtxt(file, np.int32, comments=None, usecols=(0, 1, 2), encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         raise InputError(f"{file}: cannot be read ({error}): {_UNPACK}") from error
     images, attributes, present = triples.reshape(-1, 3).T
     ids = np.array(list(names))

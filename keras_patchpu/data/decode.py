@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_patchpu.data.picture_size import MAX_PIXELS, num_pixels
+
 RESIZE_MODES = ("stretch", "pad")
 
 
@@ -12,6 +14,9 @@ def decode(encoded) -> tf.Tensor:
     Returns:
         uint8 `(height, width, 3)`.
     """
+    pixels = num_pixels(encoded)
+    # Nothing is no picture, which TensorFlow says before it reserves memory for one.
+    encoded = tf.where((pixels > 0) & (pixels <= MAX_PIXELS), encoded, "")
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     image.set_shape((None, None, 3))
     return image
@@ -20,9 +25,10 @@ def decode(encoded) -> tf.Tensor:
 def decode_and_resize(encoded, size: int, resize: str = "stretch") -> tf.Tensor:
     """Decodes one picture and resizes it to a square.
 
-    Reads JPEG, PNG, GIF (first frame) and BMP. Grey, CMYK, palette, 16-bit and transparent pictures
-    all become RGB: of 16 bits the upper 8 are kept, an alpha channel is dropped. Only the palette
-    of a BMP is not looked at. EXIF orientation is ignored, as VOC's boxes ignore it.
+    Reads JPEG, PNG, GIF (first frame) and BMP of at most `MAX_PIXELS`. Grey, CMYK, palette, 16-bit
+    and transparent pictures all become RGB: of 16 bits the upper 8 are kept, an alpha channel is
+    dropped. Only the palette of a BMP is not looked at. EXIF orientation is ignored, as VOC's boxes
+    ignore it.
 
     Core ops only and no Python branch on a tensor, so that it runs eagerly, in `tf.data`, in
     `tf.map_fn` and in an exported graph.
@@ -42,7 +48,8 @@ def decode_and_resize(encoded, size: int, resize: str = "stretch") -> tf.Tensor:
 
     Raises:
         ValueError: unknown `resize`.
-        tf.errors.InvalidArgumentError: when run, on bytes that are not a whole picture.
+        tf.errors.InvalidArgumentError: when run, on bytes that are not a whole picture, or claim
+            more pixels.
     """
     image = decode(encoded)
     shape = tf.cast(tf.shape(image), tf.int64)

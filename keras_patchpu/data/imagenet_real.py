@@ -8,6 +8,7 @@ import numpy as np
 from keras_patchpu.data.examples import Examples
 from keras_patchpu.data.on_disk import list_pictures, read_json
 from keras_patchpu.data.voc_annotation import read_text
+from keras_patchpu.data.written_names import check_label_names
 from keras_patchpu.errors import InputError
 
 _REAL = "https://github.com/google-research/reassessed-imagenet"
@@ -79,6 +80,7 @@ def _read_label_names(folder):
             f"{file}: expected lines such as 'n01440764 tench, Tinca tinca', sorted by WNID, for "
             "ReaL counts the classes in this order: restore it"
         )
+    check_label_names(file, words)
     return tuple(
         word if words.count(word) == 1 else f"{word} ({wnid})"
         for wnid, word in zip(wnids, words, strict=True)

@@ -4,7 +4,6 @@ import concurrent.futures
 import contextlib
 import functools
 import os
-import pathlib
 import sys
 from collections.abc import Callable, Iterator
 
@@ -14,6 +13,8 @@ import tqdm
 
 from keras_patchpu.data.decode import decode_and_resize
 from keras_patchpu.data.examples import Examples
+from keras_patchpu.data.picture_files import read_picture
+from keras_patchpu.data.picture_size import TOO_LARGE, is_too_large
 from keras_patchpu.errors import InputError
 
 
@@ -67,19 +68,19 @@ def decode_images(
 
     def load(row):
         try:
-            image = decode(read_encoded(examples, row))
+            encoded = read_encoded(examples, row)
+            image = decode(encoded)
         except tf.errors.OpError:
-            return "truncated or not an image"
+            return TOO_LARGE if is_too_large(encoded) else "truncated or not an image"
         except OSError as error:
             return error.strerror or "cannot be opened"
         if store is not None:
             store(row, image.numpy())
         return None
 
-    with libraries_silent(), concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        done = pool.map(load, range(len(examples)))
+    with libraries_silent(), reading_threads() as pool:
         bar = tqdm.tqdm(
-            done,
+            pool.map(load, range(len(examples))),
             "reading images",
             len(examples),
             unit="image",
@@ -101,7 +102,17 @@ def decode_images(
 def read_encoded(examples: Examples, row: int) -> bytes:
     """The encoded picture of one row, from memory or from its file."""
     image = examples.images[row]
-    return image if isinstance(image, bytes) else pathlib.Path(image).read_bytes()
+    return image if isinstance(image, bytes) else read_picture(image)
+
+
+@contextlib.contextmanager
+def reading_threads() -> Iterator[concurrent.futures.ThreadPoolExecutor]:
+    """A thread for each core; who stops the program waits for the pictures being read alone."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager

@@ -21,11 +21,11 @@ def read_json(
         object_hook: as for `json.loads`.
 
     Raises:
-        InputError: it is missing, not text, or cut off.
+        InputError: it is missing, not text, cut off, or nested too deep.
     """
     try:
         return json.loads(read_text(file, missing), object_hook=object_hook)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
         raise InputError(
             f"{file}: not a whole JSON file ({error}): unpack or download it again"
         ) from error

@@ -3,8 +3,12 @@
 import os
 from collections.abc import Iterator
 
+from keras_patchpu.data.bounded_read import read_at_most
+
 # Of the kinds that `decode_and_resize` reads.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
+# A BMP of the most pixels that are decoded, 4 bytes each, is a little smaller.
+MAX_BYTES = 2**28
 
 
 def picture_files(path: str | os.PathLike) -> Iterator[str]:
@@ -27,6 +31,15 @@ def picture_files(path: str | os.PathLike) -> Iterator[str]:
     return _walk(path) if os.path.isdir(path) else iter([path])
 
 
+def read_picture(path: str | os.PathLike) -> bytes:
+    """The content of a file.
+
+    Raises:
+        OSError: it cannot be read, or has more than `MAX_BYTES`.
+    """
+    return read_at_most(path, MAX_BYTES)
+
+
 def _walk(folder):
     with os.scandir(folder) as entries:
         # As a part of a longer path the name of a folder ends with a slash.
@@ -39,5 +52,6 @@ def _walk(folder):
         path = os.path.join(folder, name)
         if name.endswith("/"):
             yield from _walk(path)
-        elif name.lower().endswith(SUFFIXES) and not os.path.isdir(path):
+        # A pipe would be waited for; a link to nothing is given, for it is told of then.
+        elif name.lower().endswith(SUFFIXES) and (os.path.isfile(path) or not os.path.exists(path)):
             yield path

@@ -1,7 +1,7 @@
 """From `Examples` to batches: decode, shuffle by seed and epoch, augment, batch, prefetch."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -75,6 +75,8 @@ def training_batches(
     supervised: bool = False,
     cached: np.ndarray | None = None,
     augment: Sequence[str] = (),
+    first_batch: int = 0,
+    part: Callable[[int], slice] | None = None,
 ) -> tf.data.Dataset:
     """Shuffled batches of the epochs `first_epoch` to `epochs - 1`, one after the other.
 
@@ -94,6 +96,8 @@ def training_batches(
         supervised: give the full truth in place of the observed labels.
         cached: the array of `load_images`; without it pictures are read from their files.
         augment: names out of `AUGMENTATIONS`, see `augment_image`.
+        first_batch: of `first_epoch`, counted from 0; those before are left out.
+        part: given the size of a batch, the slice of it that is read; by default all of it.
 
     Returns:
         Dataset of `(images, {"observed": float32 (B, L), "index": int64 (B,)})` with images uint8
@@ -113,20 +117,35 @@ def training_batches(
             f"Received: none in row {row} ({examples.keys[row]})"
         )
     name, labels = ("labels", examples.labels) if supervised else ("observed", observed)
-    batches = functools.partial(
-        _batches, examples, labels, name, batch_size=batch_size, size=size, resize=resize
-    )
-    order = functools.partial(epoch_order, len(examples), seed)
+    batches = functools.partial(_batches, examples, labels, name, size=size, resize=resize)
+
+    def order(epoch):
+        skipped = first_batch * batch_size if epoch == first_epoch else 0
+        return epoch_order(len(examples), seed, epoch)[skipped:]
+
+    def part_of_order(epoch):
+        rows = order(epoch)
+        end = len(rows) // batch_size * batch_size
+        whole, last = rows[:end].reshape(-1, batch_size), rows[end:]
+        return whole[:, part(batch_size)].ravel(), last[part(len(last))]
 
     def one_epoch(epoch):
-        rows = tf.numpy_function(order, [epoch], tf.int64)
-        rows.set_shape((len(examples),))
         change = None
         if augment:
             change = functools.partial(augment_image, names=augment, seed=seed, epoch=epoch)
-        return batches(tf.data.Dataset.from_tensor_slices(rows), cached=cached, change=change)
 
-    num_batches = -(-len(examples) // batch_size) * (epochs - first_epoch)
+        def of(rows, number):
+            rows.set_shape((None,))
+            rows = tf.data.Dataset.from_tensor_slices(rows)
+            return batches(rows, batch_size=number, cached=cached, change=change)
+
+        if part is None:
+            return of(tf.numpy_function(order, [epoch], tf.int64), batch_size)
+        # The last batch may have a larger part than those before.
+        whole, last = tf.numpy_function(part_of_order, [epoch], [tf.int64, tf.int64])
+        return of(whole, len(range(batch_size)[part(batch_size)])).concatenate(of(last, batch_size))
+
+    num_batches = -(-len(examples) // batch_size) * (epochs - first_epoch) - first_batch
     dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
     return dataset.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(2)
 

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 
+from keras_patchpu.data.bounded_read import read_at_most
 from keras_patchpu.errors import InputError
 
 VOC_LABELS = (
@@ -32,6 +33,8 @@ VOC_LABELS = (
 )
 _COLUMN = {name: column for column, name in enumerate(VOC_LABELS)}
 _DIFFICULT = {"negative": 0.0, "ignore": -1.0, "positive": 1.0}
+# Of a list or of JSON: COCO's largest has 450 MB. Of an annotation: VOC's largest has 20 kB.
+_MOST_BYTES, _MOST_XML_BYTES = 2**30, 2**24
 
 
 def read_annotation(file: pathlib.Path, default_image: str) -> tuple[str, tuple]:
@@ -49,7 +52,9 @@ def read_annotation(file: pathlib.Path, default_image: str) -> tuple[str, tuple]
     Raises:
         InputError: one line naming the file at fault and what to do.
     """
-    text = read_text(file, missing="no such annotation: restore it, or take its id out of the list")
+    missing = "no such annotation: restore it, or take its id out of the list"
+    text = read_text(file, missing, _MOST_XML_BYTES)
+    # Without these there are no entities to expand, and nothing outside to refer to.
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise InputError(f"{file}: has a DOCTYPE or ENTITY, which VOC has not: remove it")
     try:
@@ -118,13 +123,15 @@ def truth_from_objects(columns: np.ndarray, flags: np.ndarray, difficult_only: f
 
 def is_plain_name(name: str) -> bool:
     """Whether the name stays in its folder, and on one line of an error message."""
-    return name not in (".", "..") and name.isprintable() and not set(name) & set("/\\:")
+    return name not in ("", ".", "..") and name.isprintable() and not set(name) & set("/\\:")
 
 
-def read_text(file: pathlib.Path, missing: str = "no such file") -> str:
+def read_text(
+    file: pathlib.Path, missing: str = "no such file", most_bytes: int = _MOST_BYTES
+) -> str:
     """The text of a file, or an `InputError` with the reason why it cannot be read."""
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return read_at_most(file, most_bytes).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise InputError(f"{file}: {missing}") from error
     except (OSError, UnicodeDecodeError) as error:

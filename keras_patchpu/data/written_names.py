@@ -1,7 +1,11 @@
 """Names of files and labels that somebody wrote, and what is wrong with them."""
 
+import os
 import re
 import unicodedata
+from collections.abc import Iterable
+
+from keras_patchpu.errors import InputError
 
 # Absolute, with a backslash or a drive, or with a part that is empty, "." or "..".
 _OUTSIDE = re.compile(r"/|.*\\|[A-Za-z]:|(.*/)?\.{0,2}(/|$)")
@@ -35,6 +39,20 @@ def wrong_label_name(name: str) -> str | None:
     if _is_not_text(name):
         return f"the label {name!r} has a control character: save the file in UTF-8"
     return None
+
+
+def check_label_names(file: str | os.PathLike, names: Iterable[object]) -> None:
+    """Checks that what a file gives for names of labels are such.
+
+    Raises:
+        InputError: one of them is no text, or see `wrong_label_name`.
+    """
+    for name in names:
+        wrong = f"the label {name!r} is no text"
+        if isinstance(name, str):
+            wrong = wrong_label_name(name)
+        if wrong:
+            raise InputError(f"{file}: {wrong}")
 
 
 def _is_not_text(name):

@@ -1,10 +1,8 @@
 """What there is to know of a picture without looking at it: size, kind, hashes, is it broken."""
 
-import concurrent.futures
 import functools
 import hashlib
 import io
-import os
 import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,12 +13,13 @@ from PIL import Image
 
 from keras_patchpu.data.decode import decode
 from keras_patchpu.data.examples import Examples
-from keras_patchpu.data.loading import libraries_silent, read_encoded
+from keras_patchpu.data.loading import libraries_silent, read_encoded, reading_threads
+from keras_patchpu.data.picture_size import TOO_LARGE, is_too_large
 
 # How the files begin that training reads.
 _BEGINNINGS = {b"\xff\xd8": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"BM": "BMP"}
 _DIGEST_BYTES = 16
-# Pictures whose reading is under way or waits: it bounds memory and how long Ctrl-C takes.
+# Pictures whose reading is under way or waits: it bounds memory.
 _AT_ONCE = 256
 
 
@@ -57,11 +56,7 @@ def read_facts(examples: Examples, progress: bool = True) -> list[PictureFacts]:
     Returns:
         The facts of N pictures.
     """
-    with (
-        libraries_silent(),
-        warnings.catch_warnings(),
-        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
-    ):
+    with libraries_silent(), warnings.catch_warnings(), reading_threads() as pool:
         # Size is no fault here: nothing but the header is read by PIL.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         bar = tqdm.tqdm(
@@ -116,6 +111,8 @@ def _kind(encoded):
 def _why_broken(encoded, kind):
     if not encoded:
         return "an empty file"
+    if is_too_large(encoded):
+        return TOO_LARGE
     for beginning, name in _BEGINNINGS.items():
         if encoded.startswith(beginning):
             return f"{name}, cut off or damaged"

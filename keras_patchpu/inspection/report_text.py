@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+from keras_patchpu.printable import printable
+
 LONGEST_NAME = 30
 # Rows of the histogram, and duplicates that are no leak; JSON has all.
 MOST_ROWS = 20
@@ -141,18 +143,11 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _indented(lines):
     # Not wrapped: names in them are to be copied.
-    return [f"  {_printable(line)}" for line in lines]
-
-
-def _printable(text):
-    """Escapes what would move the cursor or is no character."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+    return [f"  {printable(line)}" for line in lines]
 
 
 def _shorten(name):
-    name = _printable(name)
+    name = printable(name)
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
 
 

@@ -1,6 +1,7 @@
 """Batch normalization by TensorFlow's fused kernel."""
 
 import keras
+from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="keras_patchpu")
@@ -19,25 +20,16 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable and self._fits_kernel(inputs, mask)):
             return super().call(inputs, training=training, mask=mask)
-        import tensorflow as tf
+        scale, offset = ops.cast(self.gamma, "float32"), ops.cast(self.beta, "float32")
+        outputs, mean, variance = _fused_kernel(inputs, scale, offset, self.epsilon)
+        self.move(mean, variance)
+        return outputs
 
-        unused = tf.zeros([0])
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs,
-            scale=tf.cast(self.gamma, "float32"),
-            offset=tf.cast(self.beta, "float32"),
-            mean=unused,
-            variance=unused,
-            epsilon=self.epsilon,
-            is_training=True,
-        )
-        # The kernel divides by n - 1; Keras keeps the variance that it normalizes by.
-        count = tf.cast(tf.size(inputs) // inputs.shape[-1], "float32")
-        variance = variance * (tf.maximum(count - 1.0, 1.0) / count)
+    def move(self, mean, variance):
+        """Moves the moving statistics towards those of a batch, `(channels,)` each."""
         momentum = self.momentum
         self.moving_mean.assign(self.moving_mean * momentum + mean * (1 - momentum))
         self.moving_variance.assign(self.moving_variance * momentum + variance * (1 - momentum))
-        return outputs
 
     def _fits_kernel(self, inputs, mask):
         return (
@@ -49,3 +41,52 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and not self.synchronized
             and mask is None
         )
+
+
+def batch_moments(inputs):
+    """Mean and variance of each channel of `(N, h, w, c)`: two `(c,)`, float32.
+
+    Nothing else than the inputs is kept for the gradient.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return _fused_moments(inputs)
+    moments = keras.remat(lambda x: ops.moments(ops.cast(x, "float32"), axes=(0, 1, 2)))
+    return moments(inputs)
+
+
+def _fused_moments(inputs):
+    import tensorflow as tf
+
+    @tf.custom_gradient  # the kernel has one for its outputs only
+    def compute(inputs):
+        channels = inputs.shape[-1]
+        _, mean, variance = _fused_kernel(inputs, tf.ones([channels]), tf.zeros([channels]), 1.0)
+
+        def gradient(of_mean, of_variance):
+            count = tf.cast(tf.size(inputs) // channels, "float32")
+            slope = 2.0 * of_variance / count
+            constant = of_mean / count - slope * mean
+            return inputs * tf.cast(slope, inputs.dtype) + tf.cast(constant, inputs.dtype)
+
+        return (mean, variance), gradient
+
+    return compute(inputs)
+
+
+def _fused_kernel(inputs, scale, offset, epsilon):
+    """Outputs, mean and variance."""
+    import tensorflow as tf
+
+    unused = tf.zeros([0])
+    outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=inputs,
+        scale=scale,
+        offset=offset,
+        mean=unused,
+        variance=unused,
+        epsilon=epsilon,
+        is_training=True,
+    )
+    # The kernel divides by n - 1; Keras keeps the variance that it normalizes by.
+    count = tf.cast(tf.size(inputs) // inputs.shape[-1], "float32")
+    return outputs, mean, variance * (tf.maximum(count - 1.0, 1.0) / count)

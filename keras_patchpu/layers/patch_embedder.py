@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_patchpu.layers.batch_normalization import BatchNormalization
+from keras_patchpu.layers.features_in_chunks import features_in_chunks
 from keras_patchpu.layers.mbconv_block import MBConvBlock
 
 # filters, kernel size, strides, expand ratio of EfficientNet-B0's blocks 1a, 2a, 2b, 3a, 3b.
@@ -29,6 +30,9 @@ class PatchEmbedder(keras.layers.Layer):
 
     Args:
         embedding_dim: F, the size of an embedding.
+        rematerialise: while training, keep a quarter of what the gradient needs and compute the
+            rest twice: the same up to rounding, see `features_in_chunks`. Without effect where
+            weights are frozen. Under TensorFlow it cannot be compiled by XLA.
 
     Call arguments:
         patches: `(N, P, P, 3)` with values in 0..255.
@@ -38,9 +42,12 @@ class PatchEmbedder(keras.layers.Layer):
         Patch embeddings `(N, F)`.
     """
 
-    def __init__(self, embedding_dim=256, **kwargs):
+    def __init__(self, embedding_dim=256, rematerialise=False, **kwargs):
         super().__init__(**kwargs)
         self.embedding_dim = embedding_dim
+        self.rematerialise = rematerialise
+        if rematerialise and keras.backend.backend() == "tensorflow":
+            self.supports_jit = False  # the number of chunks is not known when it compiles
         initializer = keras.initializers.VarianceScaling(1.0)
         policy = self.dtype_policy
         self.rescaling = keras.layers.Rescaling(1 / 255, dtype=policy, name="rescaling")
@@ -74,6 +81,9 @@ class PatchEmbedder(keras.layers.Layer):
 
     def features(self, patches, training=False):
         """Steps 1 to 3: `(N, P, P, 3)` -> `(N, P / 8, P / 8, 40)`."""
+        # A frozen normalization takes its moving statistics.
+        if training and self.rematerialise and all(x.trainable for x in self._flatten_layers()):
+            return features_in_chunks(self, patches)
         x = self.rescaling(patches)
         x = ops.swish(self.stem_norm(self.stem_conv(x), training=training))
         for block in self.blocks:
@@ -88,4 +98,8 @@ class PatchEmbedder(keras.layers.Layer):
         return (patches_shape[0], self.embedding_dim)
 
     def get_config(self):
-        return {**super().get_config(), "embedding_dim": self.embedding_dim}
+        return {
+            **super().get_config(),
+            "embedding_dim": self.embedding_dim,
+            "rematerialise": self.rematerialise,
+        }

@@ -12,6 +12,7 @@ from keras_patchpu.losses.expected_positives import (
 )
 from keras_patchpu.losses.multi_label_loss import MultiLabelLoss
 from keras_patchpu.losses.per_image_state import observed_labels
+from keras_patchpu.replicas import replica_context
 
 # Unobserved labels start between logit(0.4) and logit(0.6), observed ones at logit(0.995), known
 # negatives at logit(0.005).
@@ -25,6 +26,9 @@ class LabelEstimator(keras.layers.Layer):
 
     Its learning rate is `learning_rate_factor` times that of the model, which takes care of it
     in `compile`.
+
+    4 bytes each: 82,081 images of COCO with 80 labels take 26,265,920 bytes, and Adam or LAMB
+    remembers two times as much of them.
 
     Args:
         num_examples: N, the number of training images.
@@ -60,7 +64,12 @@ class LabelEstimator(keras.layers.Layer):
         self.built = True
 
     def call(self, index):
-        return ops.take(self.logits, ops.cast(index, "int32"), axis=0)
+        logits = self.logits
+        if replica_context() is not None:
+            # A gradient of all rows: of those of some rows, which come from each replica, Adam and
+            # LAMB would take the squares before they are added up.
+            logits = ops.multiply(logits, 1.0)
+        return ops.take(logits, ops.cast(index, "int32"), axis=0)
 
     def compute_output_shape(self, index_shape):
         return (*index_shape, self.num_labels)
@@ -109,6 +118,8 @@ def online_label_estimation(observed, logits, estimated_logits, expected_positiv
 @keras.saving.register_keras_serializable(package="keras_patchpu")
 class OnlineLabelEstimation(MultiLabelLoss):
     """`role`. Needs `y_true` as a dict with `"observed"` and `"index"`.
+
+    The state takes 26,265,920 bytes on COCO and that twice in the optimizer, see `LabelEstimator`.
 
     Args:
         num_examples: N, the number of training images.

@@ -3,6 +3,8 @@
 import numpy as np
 from keras import ops
 
+from keras_patchpu.replicas import own_copies
+
 
 def check_sizes(num_examples, num_labels) -> None:
     """Raises a `ValueError` unless both are positive integers."""
@@ -48,19 +50,11 @@ def read_rows(variable, index):
 
     Returns:
         `(B, ...)`.
-
-    Raises:
-        ValueError: the variable belongs to a `tf.distribute` strategy. Each replica would write
-            rows that the others do not see.
     """
-    if hasattr(variable.value, "sparse_read"):
-        if hasattr(variable.value, "values"):
-            raise ValueError(
-                "A loss that remembers training images keeps them in one place. Train it without "
-                f"a tf.distribute strategy. Received: {variable.path} in several replicas"
-            )
+    value = own_copies(variable)[0]
+    if hasattr(value, "sparse_read"):
         # TensorFlow copies a variable that is read as a whole, once rows of it were written.
-        return variable.value.sparse_read(index)
+        return value.sparse_read(index)
     return ops.take(variable, index, axis=0)
 
 
@@ -70,11 +64,12 @@ def write_rows(variable, index, rows) -> None:
     Args:
         variable: a `keras.Variable` `(N, ...)`.
         index: `(B,)` int32, no row twice.
-        rows: `(B, ...)`.
+        rows: `(B, ...)`; the same on all replicas.
     """
     rows = ops.cast(ops.stop_gradient(rows), variable.dtype)
-    if hasattr(variable.value, "scatter_nd_update"):
-        # In place; outside of XLA, assigning would copy all N rows in every step.
-        variable.value.scatter_nd_update(index[:, None], rows)
-    else:
-        variable.assign(ops.scatter_update(variable, index[:, None], rows))
+    for value in own_copies(variable):
+        if hasattr(value, "scatter_nd_update"):
+            # In place; outside of XLA, assigning would copy all N rows in every step.
+            value.scatter_nd_update(index[:, None], rows)
+        else:
+            variable.assign(ops.scatter_update(variable, index[:, None], rows))

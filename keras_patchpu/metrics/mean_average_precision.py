@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_patchpu.replicas import over_replicas
+
 
 def average_precision(labels, scores):
     """Average precision of each label, that of `sklearn.metrics.average_precision_score`.
@@ -69,7 +71,7 @@ class MeanAveragePrecision(keras.metrics.Metric):
             )
         self.empty = empty
         self.max_examples = max_examples
-        self.num_examples = self.add_variable((), "zeros", dtype="int32", name="num_examples")
+        self.num_examples = self._variable((), "zeros", dtype="int32", name="num_examples")
         self.labels = None
 
     def update_state(self, y_true, y_pred, sample_weight=None):
@@ -83,11 +85,11 @@ class MeanAveragePrecision(keras.metrics.Metric):
         if sample_weight is not None:
             raise ValueError("MeanAveragePrecision has no sample weights.")
         labels = y_true["labels"] if isinstance(y_true, dict) else y_true
-        scores = ops.cast(y_pred, "float32")
+        labels, scores = over_replicas((labels, ops.cast(y_pred, "float32")))
         if self.labels is None:
             shape = (self.max_examples, scores.shape[-1])
-            self.labels = self.add_variable(shape, self._unknown, dtype="float32", name="labels")
-            self.scores = self.add_variable(shape, "zeros", dtype="float32", name="scores")
+            self.labels = self._variable(shape, self._unknown, dtype="float32", name="labels")
+            self.scores = self._variable(shape, "zeros", dtype="float32", name="scores")
 
         # Rows past the end all go to the last one; `result` sees from the count that there were.
         rows = self.num_examples + ops.arange(ops.shape(scores)[0], dtype="int32")
@@ -95,6 +97,10 @@ class MeanAveragePrecision(keras.metrics.Metric):
         self.labels.assign(ops.scatter_update(self.labels, rows, ops.cast(labels, "float32")))
         self.scores.assign(ops.scatter_update(self.scores, rows, scores))
         self.num_examples.assign_add(ops.shape(scores)[0])
+
+    def _variable(self, *arguments, **options):
+        # Each replica keeps all: a sum of them, Keras's default, would be of no use.
+        return self.add_variable(*arguments, aggregation="only_first_replica", **options)
 
     @staticmethod
     def _unknown(shape, dtype=None):

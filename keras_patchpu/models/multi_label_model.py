@@ -1,10 +1,12 @@
 """What every model of the package shares: how it is compiled, trained and measured."""
 
+import math
 from collections.abc import Mapping
 
 import keras
 
 from keras_patchpu.models.scaled_learning_rate import scale_learning_rate
+from keras_patchpu.replicas import over_replicas
 
 
 class MultiLabelModel(keras.Model):
@@ -43,6 +45,10 @@ class MultiLabelModel(keras.Model):
         # Now rather than in the first step, which would be traced twice for it.
         self.optimizer.build(self.trainable_variables)
 
+    def get_compile_config(self):
+        # PyTorch's optimizers name modules of their own, which no other backend could load.
+        return _without_backend(super().get_compile_config())
+
     def compile_from_config(self, config):
         # Keras leaves this to a model that overrides `compile`.
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -63,8 +69,36 @@ class MultiLabelModel(keras.Model):
             callbacks = [_BeginEpoch(loss, epochs), *keras.tree.flatten(callbacks or [])]
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Of TensorFlow. Keras 3.15 adds up the first batch over replicas to learn its shape, which
+        # fails where their parts differ in size, and for booleans. That of one replica will do.
+        if iterator is not None and self._distribute_strategy is not None:
+            _, _, batches = next(iter(iterator))
+            data_batch = keras.tree.map_structure(
+                lambda part: self.distribute_strategy.experimental_local_results(part)[0],
+                next(batches),
+            )
+        super()._maybe_symbolic_build(None, data_batch)
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers are trained to answer.
+
+        Without the estimates of ROLE, which are trained but no part of the answer.
+        """
+        state = getattr(self, "loss_state", None)  # before `compile` there is none
+        estimates = {id(v) for v in state.trainable_variables} if state is not None else set()
+        answering = [v for v in self.trainable_variables if id(v) not in estimates]
+        return sum(math.prod(variable.shape) for variable in answering)
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        # Keras hands a loss nothing but tensors. A step is traced with this Python value in it.
+        # Of the whole batch on each replica, which the mean over the batch divides by their number:
+        # some losses compare its images, and what a loss remembers has to be the same on all.
+        y, y_pred = over_replicas((y, y_pred))
+        if sample_weight is not None:
+            sample_weight = over_replicas(sample_weight)
+        # Keras hands a loss nothing but tensors. A step is traced with this Python value in it; not
+        # before the lines above, in which one replica waits for the others.
         if hasattr(self.loss, "training"):
             self.loss.training = training
         return self.loss(y, y_pred, sample_weight)
@@ -79,6 +113,17 @@ class MultiLabelModel(keras.Model):
     def from_config(cls, config):
         # That of a functional model would rebuild the graph from a description of it.
         return cls(**config)
+
+
+def _without_backend(config):
+    """A config in which every optimizer has its public name."""
+    if isinstance(config, list | tuple):
+        return [_without_backend(part) for part in config]
+    if not isinstance(config, dict):
+        return config
+    if str(config.get("module")).startswith("keras.src.backend.torch.optimizers."):
+        config = {**config, "module": "keras.optimizers", "registered_name": None}
+    return {name: _without_backend(part) for name, part in config.items()}
 
 
 class _BeginEpoch(keras.callbacks.Callback):

@@ -40,6 +40,7 @@ class PatchClassifier(MultiLabelModel):
         embedding_dim: F, the size of patch, codebook and image embeddings.
         patches_per_level: see `PatchPyramid`.
         seed: of the draw of patches, where there is one.
+        rematerialise: see `PatchEmbedder`.
 
     Call arguments:
         images: `(B, S, S, 3)`, values in 0..255, integers or floats.
@@ -57,6 +58,7 @@ class PatchClassifier(MultiLabelModel):
         embedding_dim=256,
         patches_per_level=None,
         seed=0,
+        rematerialise=False,
         dtype=None,
         **kwargs,
     ):
@@ -64,7 +66,7 @@ class PatchClassifier(MultiLabelModel):
         pyramid = PatchPyramid(
             patch_size, num_levels, patches_per_level, seed=seed, dtype=dtype, name="patch_pyramid"
         )
-        embedder = PatchEmbedder(embedding_dim, dtype=dtype, name="patch_embedder")
+        embedder = PatchEmbedder(embedding_dim, rematerialise, dtype=dtype, name="patch_embedder")
         embed_patches = TimeDistributed(embedder, dtype=dtype, name="embed_patches")
         attend = CodebookAttention(num_labels, dtype=dtype, name="codebook_attention")
         # Float32 whatever the policy: the logit is a difference of large numbers.
@@ -89,6 +91,7 @@ class PatchClassifier(MultiLabelModel):
         self.embedding_dim = embedding_dim
         self.patches_per_level = pyramid.patches_per_level
         self.seed = seed
+        self.rematerialise = rematerialise
         self.patch_pyramid = pyramid
         self.patch_embedder = embedder
         self.codebook_attention = attend
@@ -112,6 +115,7 @@ class PatchClassifier(MultiLabelModel):
             "embedding_dim": self.embedding_dim,
             "patches_per_level": self.patches_per_level,
             "seed": self.seed,
+            "rematerialise": self.rematerialise,
             "dtype": keras.dtype_policies.serialize(self.patch_embedder.dtype_policy),
             "name": self.name,
             "trainable": self.trainable,

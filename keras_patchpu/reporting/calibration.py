@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from scipy.special import expit
 
 NUM_BINS = 10
 
@@ -47,7 +48,7 @@ def measure_calibration(
     known = labels >= 0
     if not known.any():
         raise ValueError("Invalid value for argument `labels`. Expected a known one. Received none")
-    scores, present = sigmoid(logits[known]), labels[known] == 1
+    scores, present = expit(logits[known].astype("float64")), labels[known] == 1
     places = np.minimum((scores * num_bins).astype(int), num_bins - 1)
     counts = np.bincount(places, minlength=num_bins)
     summed_scores = np.bincount(places, scores, num_bins)
@@ -62,8 +63,3 @@ def measure_calibration(
         labels_expected=float(scores.sum() / len(labels)),
         labels_present=float(present.sum() / len(labels)),
     )
-
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Scores from 0 to 1, float64."""
-    return 1 / (1 + np.exp(-np.clip(logits, -500, 500).astype("float64")))

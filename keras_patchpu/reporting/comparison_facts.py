@@ -10,8 +10,11 @@ from keras_patchpu.comparison import Cell, Result, group_by_loss, read_result
 from keras_patchpu.comparison.results import Row
 from keras_patchpu.comparison.table import ADVICE
 from keras_patchpu.errors import InputError
-from keras_patchpu.reporting.run_files import read_history, read_weak_negatives
+from keras_patchpu.losses import LOSSES
+from keras_patchpu.models import MODELS
+from keras_patchpu.reporting.run_files import read_history
 from keras_patchpu.training import RunDirectory
+from keras_patchpu.training.weak_negative_log import read_weak_negatives
 from keras_patchpu.whole_file import replaced_whole
 
 GRID = "comparison.json"
@@ -84,7 +87,11 @@ def gather_comparison_facts(out: str | os.PathLike) -> ComparisonFacts:
     try:
         cells = [Cell(run["model"], run["loss"], run["seed"]) for run in content["runs"]]
         command = str(content["command"])
-    except (KeyError, TypeError) as error:
+        for cell in cells:  # of whose names the paths are made
+            known = cell.model in MODELS and cell.loss in LOSSES and isinstance(cell.seed, int)
+            if not known:
+                raise ValueError(f"no run is called {cell.name}")
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{folder.path / GRID} is damaged ({error}): the same recipes/compare.py again writes "
             "it anew"

@@ -1,12 +1,11 @@
 """The report of a comparison: `report.html`."""
 
-import itertools
 import os
 import pathlib
 import statistics
 
 import keras_patchpu
-from keras_patchpu.comparison.differences import SIGNIFICANT, welch_p_value
+from keras_patchpu.comparison.differences import SIGNIFICANT, difference_tables
 from keras_patchpu.comparison.figures import RULES, frequent_figure
 from keras_patchpu.comparison.published import find_published
 from keras_patchpu.comparison.results import mean_and_deviation
@@ -50,7 +49,7 @@ def render_comparison_report(facts: ComparisonFacts) -> str:
             "sources": [source.text for source in sources],
             "dots": comparison_charts.dots(full, sources, _published),
             "compared": compared.title,
-            "differences": list(_differences(full, compared.of)),
+            "differences": difference_tables(full, compared.of),
             "significant": SIGNIFICANT,
             "fewest_seeds": min(len(row.results) for row in full),
             "curves": comparison_charts.quality_curves(facts),
@@ -120,7 +119,8 @@ def _result_row(row, figures, sources):
         "speed": statistics.median(speeds),
         "memory": max(row.values(lambda result: result.peak_memory_gb)),
         "published": ", ".join(
-            f"{value} [{sources.index(source) + 1}]" for value, source in _published(row)
+            f"{value} {source.model} [{sources.index(source) + 1}]"
+            for value, source in _published(row)
         ),
     }
 
@@ -128,31 +128,6 @@ def _result_row(row, figures, sources):
 def _spread(values):
     mean, deviation = mean_and_deviation(values)
     return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
-
-
-def _differences(rows, figure):
-    """A table for each model with two losses or more."""
-    for model, group in itertools.groupby(rows, lambda row: row.model):
-        values = {row.loss: row.values(figure) for row in group}
-        if len(values) < 2:
-            continue
-        lines = {
-            loss: [
-                None if loss == other else _difference(values[loss], values[other])
-                for other in values
-            ]
-            for loss in values
-        }
-        yield {"model": model, "lines": lines}
-
-
-def _difference(first, second):
-    p_value = welch_p_value(first, second)
-    return {
-        "value": f"{statistics.fmean(first) - statistics.fmean(second):+.1f}".replace("-", "−"),
-        "is_sure": p_value is not None and p_value < SIGNIFICANT,
-        "is_open": p_value is None,
-    }
 
 
 def _label_table(facts, rows):

@@ -3,8 +3,8 @@
 import dataclasses
 
 import numpy as np
+from scipy.special import expit
 
-from keras_patchpu.reporting.calibration import sigmoid
 from keras_patchpu.reporting.gallery import CasePictures, Thumbnail
 from keras_patchpu.reporting.run_facts import RunFacts
 
@@ -66,7 +66,7 @@ def gallery_cases(facts: RunFacts) -> dict[str, list[ShownCase]]:
 def _show(facts: RunFacts, pictures: CasePictures) -> ShownCase:
     names, test, case = facts.config["label_names"], facts.test, pictures.case
     key, labels, logits = test.keys[case.row], test.labels[case.row], test.logits[case.row]
-    scores = sigmoid(logits)
+    scores = expit(logits.astype("float64"))
     # Not by the scores, of which several may be rounded to 1.
     order = np.argsort(-logits, kind="stable")
     present = [(names[c], float(scores[c])) for c in order if labels[c] == 1]

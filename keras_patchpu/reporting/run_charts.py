@@ -23,18 +23,6 @@ from keras_patchpu.reporting.together import Confusion, occurring_together
 from keras_patchpu.training import Evaluation
 from keras_patchpu.training.evaluation import FEW_POSITIVES
 
-__all__ = [
-    "as_percents",
-    "confusion_chart",
-    "precision_chart",
-    "score_charts",
-    "speed_chart",
-    "together_chart",
-    "training_curves",
-    "weak_negative_charts",
-]
-
-
 # Of fewer a share says nothing.
 FEW_IMAGES = 5
 

@@ -10,9 +10,10 @@ from keras_patchpu.errors import InputError
 from keras_patchpu.losses import LOSSES
 from keras_patchpu.reporting.cases import highest_absent, ranked_cases
 from keras_patchpu.reporting.gallery import CasePictures, picture_cases
-from keras_patchpu.reporting.run_files import check_has, read_history, read_weak_negatives
-from keras_patchpu.training import RunDirectory, load_model, read_config
+from keras_patchpu.reporting.run_files import check_has, read_history
+from keras_patchpu.training import RunDirectory, check_labels, load_trained, read_config
 from keras_patchpu.training.evaluation import score
+from keras_patchpu.training.weak_negative_log import read_weak_negatives
 
 # Of the training images these are enough to see how their scores are spread.
 MOST_TRAINING_IMAGES = 2000
@@ -116,7 +117,7 @@ def gather_run_facts(
     _check_split(directory, config, test, "num_test")
     if learnt_from is not None:
         _check_split(directory, config, learnt_from.examples, "num_train")
-    model = load_model(directory.model_path)
+    model = load_trained(directory, recipe, config)
 
     cached = cache.get(test, recipe.image_size, recipe.resize) if cache else None
     logits = _score(model, test, recipe, cached)
@@ -130,7 +131,7 @@ def gather_run_facts(
         metrics=metrics,
         history=history,
         weak_negatives=weak_negatives,
-        num_parameters=sum(int(np.prod(v.shape)) for v in _parameters(model)),
+        num_parameters=model.num_parameters,
         grids=list(model.attention_grids),
         test=scored_test,
         train=train,
@@ -141,11 +142,7 @@ def gather_run_facts(
 def _check_split(directory, config, split, number):
     """The run was trained or measured on just these images, as far as its record says."""
     advice = "give its data by --data, or by --images and --test-labels or --labels"
-    if list(split.label_names) != config["label_names"]:
-        raise InputError(
-            f"{directory.path} was trained on the labels of {config['data']}, which are not those "
-            f"of {split.name}: {advice}"
-        )
+    check_labels(directory, config, split, advice)
     if len(split) != config[number]:
         raise InputError(
             f"{directory.path} had {config[number]:,} images where {split.name} {split.split} has "
@@ -188,10 +185,3 @@ def _fill_gallery(model, test, scored, recipe, cached):
     cases = [case for kind in kinds for case in kind]
     drawn = iter(picture_cases(model, test, cases, recipe.batch_size, recipe.resize, cached))
     return Gallery(*(tuple(next(drawn) for _ in kind) for kind in kinds))
-
-
-def _parameters(model):
-    """Without ROLE's estimates, which are trained but no part of the answer."""
-    state = getattr(model, "loss_state", None)
-    estimates = {id(v) for v in state.trainable_variables} if state is not None else set()
-    return [v for v in model.trainable_variables if id(v) not in estimates]

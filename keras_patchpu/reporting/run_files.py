@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from keras_patchpu.errors import InputError
 from keras_patchpu.training import RunDirectory
-from keras_patchpu.training.weak_negative_log import FILE as WEAK_NEGATIVES
 
 
 def check_has(directory: RunDirectory, name: str, content: dict, needed: Sequence[str]) -> None:
@@ -33,20 +32,4 @@ def read_history(directory: RunDirectory) -> dict[str, list[float]]:
         raise InputError(
             f"{directory.path / 'history.csv'} is damaged ({error}): restore it, or start anew "
             "elsewhere"
-        ) from error
-
-
-def read_weak_negatives(directory: RunDirectory) -> list[dict]:
-    """The rows of `weak_negatives.json`, none where there is no such file.
-
-    Raises:
-        InputError: it is damaged.
-    """
-    if not (directory.path / WEAK_NEGATIVES).exists():
-        return []
-    try:
-        return list(directory.read_json(WEAK_NEGATIVES)["epochs"])
-    except KeyError as error:
-        raise InputError(
-            f"{directory.path / WEAK_NEGATIVES} is damaged (no {error}): delete it"
         ) from error

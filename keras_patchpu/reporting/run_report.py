@@ -63,6 +63,8 @@ def render_run_report(facts: RunFacts, day: str) -> str:
         "cost_facts": run_tables.cost_facts(facts),
         "speed_chart": run_charts.speed_chart(facts.history),
         "weak_negatives": facts.weak_negatives[-1] if facts.weak_negatives else None,
+        "first_weak_epoch": facts.weak_negatives[0]["epoch"] if facts.weak_negatives else None,
+        "weak_negative_rows": run_tables.weak_negative_rows(facts.weak_negatives),
         "weak_negative_charts": run_charts.weak_negative_charts(facts.weak_negatives),
         "gallery": gallery_cases(facts),
         "num_images_shown": sum(len(kind) for kind in vars(facts.gallery).values()),

@@ -1,9 +1,12 @@
 """The tables of a report of a run."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from scipy.special import expit
 
 from keras_patchpu.losses import LOSSES
-from keras_patchpu.reporting.calibration import Calibration, sigmoid
+from keras_patchpu.reporting.calibration import Calibration
 from keras_patchpu.reporting.page import as_number, duration
 from keras_patchpu.reporting.run_facts import RunFacts
 from keras_patchpu.reporting.together import as_many_as_there_are
@@ -122,7 +125,7 @@ def label_rows(facts: RunFacts, measured: Evaluation | Agreement) -> list[dict]:
         row = {"name": name, "positives": int((labels == 1).sum())}
         for kind, value in (("present", 1), ("absent", 0), ("unknown", -1)):
             scores = logits[labels == value]
-            row[kind] = float(sigmoid(np.median(scores))) if len(scores) else None
+            row[kind] = float(expit(float(np.median(scores)))) if len(scores) else None
         row["num_absent"] = int((labels == 0).sum())
         if found is not None:
             row["precision"] = float(measured.average_precisions[column])
@@ -130,6 +133,33 @@ def label_rows(facts: RunFacts, measured: Evaluation | Agreement) -> list[dict]:
             row["break_even"] = float(hits / found[:, column].sum()) if row["positives"] else None
         rows.append(row)
     return sorted(rows, key=lambda row: -row.get("precision", row["positives"]))
+
+
+def weak_negative_rows(epochs: Sequence[dict]) -> list[dict]:
+    """For each label what its weak negatives are worth after the last epoch.
+
+    The label first that most often is there without being observed: `hidden`, of which the share
+    `hidden_found` has a weak negative all the same.
+
+    Args:
+        epochs: the rows of `weak_negatives.json`.
+    """
+    if not epochs:
+        return []
+    rows = []
+    for name, last in epochs[-1]["labels"].items():
+        hidden = last["unobserved"] - last["absent"]
+        right = last["absent"] * (last["recall"] or 0)
+        rows.append(
+            {
+                **last,
+                "name": name,
+                "hidden": hidden,
+                "hidden_found": (last["weak_negatives"] - right) / hidden if hidden else None,
+                "first_precision": epochs[0]["labels"][name]["precision"],
+            }
+        )
+    return sorted(rows, key=lambda row: -row["hidden"])
 
 
 def calibration_bins(calibration: Calibration) -> list[dict]:

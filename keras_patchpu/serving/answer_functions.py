@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from keras_patchpu.errors import InputError
 from keras_patchpu.localization import patch_coverage
 from keras_patchpu.serving.inference import inference_function
 from keras_patchpu.serving.pictures import OK, decode_pictures
@@ -29,7 +30,13 @@ def answer_functions(
 
     Raises:
         ValueError: the number of names is not that of the model's labels.
+        InputError: Keras runs on another backend than TensorFlow.
     """
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            f"Answers are computed by TensorFlow, and Keras runs on {keras.backend.backend()}: "
+            "set KERAS_BACKEND=tensorflow, or ask the exported model"
+        )
     num_labels = model.output["logits"].shape[-1]
     if len(label_names) != num_labels:
         raise ValueError(

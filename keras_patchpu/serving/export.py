@@ -1,5 +1,7 @@
 """A trained model as a SavedModel for TF Serving."""
 
+import contextlib
+import logging
 import os
 import pathlib
 import shutil
@@ -11,6 +13,7 @@ import tensorflow as tf
 from keras_patchpu.errors import InputError
 from keras_patchpu.serving.answer_functions import answer_functions
 from keras_patchpu.serving.description import Description
+from keras_patchpu.serving.export_process import export_in_process
 from keras_patchpu.serving.server_files import write_server_files
 from keras_patchpu.serving.warm_up import write_warm_up
 
@@ -25,7 +28,8 @@ def export(
     """Writes `directory/<version>/`, a SavedModel with tag `serve`, whole or not at all.
 
     It has warm-up requests in it, and a `Description` for `LocalModel`; `models.config` and
-    `batching.txt` for the server are beside it.
+    `batching.txt` for the server are beside it. Where Keras runs on another backend than
+    TensorFlow, a process of its own loads the model from a file and exports it.
 
     Two signatures, `serving_default` from `image_bytes` `(N,)`, JPEG, PNG, GIF or BMP, decoded and
     resized by the code that evaluation uses, and `serve_images` from `images` `(N, S, S, 3)`
@@ -53,6 +57,14 @@ def export(
         ValueError: if the number of names is not that of the model's labels.
         InputError: if the version exists, or something cannot be written, as on a full disk.
     """
+    if keras.backend.backend() != "tensorflow":
+        return export_in_process(
+            model,
+            directory=os.fspath(directory),
+            label_names=list(label_names),
+            version=version,
+            resize=resize,
+        )
     from_bytes, from_images, layers = answer_functions(model, label_names, resize)
     directory = pathlib.Path(directory)
     if version is None:
@@ -97,4 +109,16 @@ def _write(model, path, from_bytes, from_images, layers):
     archive.add_endpoint(
         "serve_images", from_images, [tf.TensorSpec(shape, tf.float32, name="images")]
     )
-    archive.write_out(path, verbose=False)
+    with _without_notes(tf.get_logger()):
+        archive.write_out(path, verbose=False)
+
+
+@contextlib.contextmanager
+def _without_notes(logger):
+    """TensorFlow tells interactive Python, as in a notebook, where it puts its assets."""
+    level = logger.level
+    logger.setLevel(max(logging.WARNING, logger.getEffectiveLevel()))
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_patchpu.data.loading import libraries_silent
@@ -12,6 +13,7 @@ from keras_patchpu.errors import InputError
 from keras_patchpu.serving.answer import Answer
 from keras_patchpu.serving.answer_functions import answer_functions
 from keras_patchpu.serving.description import Description
+from keras_patchpu.serving.known_operations import check_operations
 
 
 class LocalModel:
@@ -44,7 +46,7 @@ class LocalModel:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "LocalModel":
-        """That of a SavedModel which `export` wrote.
+        """That of a SavedModel as `export` writes it, whoever did; see `check_operations`.
 
         Args:
             path: of a version, such as `saved_models/digits-wn-0/1`, or of the directory above it,
@@ -58,19 +60,28 @@ class LocalModel:
             raise InputError(f"{path} holds no SavedModel: give a directory with versions in it")
         description = Description.read(version)
         try:
+            check_operations(version)
             loaded = tf.saved_model.load(str(version))
             loaded.signatures["serving_default"]
-        except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
-            reason = str(error).strip().split("\n")[0]
+        except Exception as error:  # TensorFlow stumbles over damaged files in any way
+            reason = str(error).strip().split("\n")[0] or type(error).__name__
             raise InputError(
                 f"{version} cannot be loaded ({reason}): export the model anew"
             ) from error
 
-        # Through `loaded`, for a signature alone does not keep its variables.
-        return cls(
-            lambda image_bytes: loaded.signatures["serving_default"](image_bytes=image_bytes),
-            description,
-        )
+        def ask(image_bytes):
+            try:
+                # Through `loaded`, for a signature alone does not keep its variables.
+                outputs = loaded.signatures["serving_default"](image_bytes=image_bytes)
+                _check_outputs(outputs, len(image_bytes), description)
+            except (KeyError, TypeError, ValueError, tf.errors.OpError) as error:
+                reason = str(error).strip().split("\n")[0]
+                raise InputError(
+                    f"{version} does not answer as an exported model ({reason}): export it anew"
+                ) from error
+            return outputs
+
+        return cls(ask, description)
 
     def predict(self, pictures: Sequence[bytes]) -> list[Answer]:
         """Asks about N pictures, JPEG, PNG, GIF or BMP; a broken one gets a status, as served."""
@@ -82,13 +93,31 @@ class LocalModel:
         return [
             Answer(
                 arrays["scores"][row],
-                [label.decode("utf-8") for label in arrays["labels"][row]],
+                [label.decode("utf-8", "replace") for label in arrays["labels"][row]],
                 arrays["label_scores"][row],
                 arrays["attention_maps"][row],
-                arrays["status"][row].decode("utf-8"),
+                arrays["status"][row].decode("utf-8", "replace"),
             )
             for row in range(len(pictures))
         ]
+
+
+def _check_outputs(outputs, num_pictures, description):
+    """N answers about L labels, K of them by name, with maps of as many cells as are described."""
+    num_named = outputs["labels"].shape[1:]
+    kinds = {
+        "scores": (tf.float32, [len(description.label_names)]),
+        "labels": (tf.string, num_named),
+        "label_scores": (tf.float32, num_named),
+        "attention_maps": (tf.float32, [*num_named, *outputs["attention_maps"].shape[2:]]),
+        "status": (tf.string, []),
+    }
+    for name, (dtype, shape) in kinds.items():
+        output = outputs[name]
+        if output.dtype != dtype or output.shape != [num_pictures, *shape]:
+            raise ValueError(f"{name} are {output.dtype.name} {output.shape}")
+    if np.prod(outputs["attention_maps"].shape[2:]) != len(description.cells):
+        raise ValueError("attention_maps have other cells than are described")
 
 
 def find_version(path: pathlib.Path) -> pathlib.Path | None:

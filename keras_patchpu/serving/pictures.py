@@ -3,13 +3,10 @@
 import tensorflow as tf
 
 from keras_patchpu.data import decode_and_resize
-
-# 50 million pixels take 150 MB to decode; a file of some kilobytes can claim billions.
-MAX_PIXELS = 50_000_000
+from keras_patchpu.data.picture_size import MAX_PIXELS, TOO_LARGE, num_pixels
 
 OK = "ok"
 NO_PICTURE = "not a whole JPEG, PNG, GIF or BMP picture"
-TOO_LARGE = f"a picture of more than {MAX_PIXELS} pixels"
 
 
 def decode_pictures(image_bytes, size: int, resize: str):
@@ -17,7 +14,7 @@ def decode_pictures(image_bytes, size: int, resize: str):
 
     TF Serving merges the pictures of many callers into one batch, and an operation that fails
     fails the batch. So each picture is decoded in a dataset of its own, whose errors are ignored,
-    followed by a black picture; the first of the two is taken.
+    followed by black pictures with what may be wrong; the first of them all is taken.
 
     Args:
         image_bytes: strings `(N,)`.
@@ -28,16 +25,20 @@ def decode_pictures(image_bytes, size: int, resize: str):
         `NO_PICTURE` or `TOO_LARGE`.
     """
 
+    black = tf.zeros((size, size, 3), tf.uint8)
+
+    def read(encoded):
+        return decode_and_resize(encoded, size, resize), OK
+
+    def explain(encoded):
+        return black, tf.where(num_pixels(encoded) > MAX_PIXELS, TOO_LARGE, NO_PICTURE)
+
     def decode(encoded):
-        too_large = _num_pixels(encoded) > MAX_PIXELS
-        # What is too large is not decoded; nothing is no picture.
-        encoded = tf.where(too_large, "", encoded)
-        image = tf.data.Dataset.from_tensors(encoded).map(
-            lambda whole: (decode_and_resize(whole, size, resize), OK)
-        )
-        reason = tf.where(too_large, TOO_LARGE, NO_PICTURE)
-        black = tf.data.Dataset.from_tensors((tf.zeros((size, size, 3), tf.uint8), reason))
-        return image.ignore_errors().concatenate(black).take(1).get_single_element()
+        picture = tf.data.Dataset.from_tensors(encoded)
+        tries = picture.map(read).ignore_errors()
+        tries = tries.concatenate(picture.map(explain).ignore_errors())
+        tries = tries.concatenate(tf.data.Dataset.from_tensors((black, NO_PICTURE)))
+        return tries.take(1).get_single_element()
 
     return tf.map_fn(
         decode,
@@ -46,38 +47,4 @@ def decode_pictures(image_bytes, size: int, resize: str):
             tf.TensorSpec((size, size, 3), tf.uint8),
             tf.TensorSpec((), tf.string),
         ),
-    )
-
-
-def _num_pixels(encoded):
-    """Height times width by the picture's header, float64; 0 where there is none to read."""
-
-    def integers(start, dtype, little_endian):
-        """The two numbers at byte `start`."""
-        text = tf.strings.substr(encoded, start, 2 * dtype.size)
-        return tf.io.decode_raw(text, dtype, little_endian=little_endian)
-
-    def product(sides):
-        return tf.abs(tf.reduce_prod(tf.cast(sides, tf.float64)))
-
-    def jpeg():
-        shape = tf.data.Dataset.from_tensors(encoded).map(tf.image.extract_jpeg_shape)
-        unreadable = tf.data.Dataset.from_tensors(tf.zeros(3, tf.int32))
-        shape = shape.ignore_errors().concatenate(unreadable).take(1).get_single_element()
-        return product(shape[:2])
-
-    def starts_with(magic):
-        # Shorter than a header: there is no size to read, and `substr` would fail.
-        return (tf.strings.length(encoded) > 30) & (
-            tf.strings.substr(encoded, 0, len(magic)) == magic
-        )
-
-    return tf.case(
-        [
-            (starts_with(b"\xff\xd8"), jpeg),
-            (starts_with(b"\x89PNG"), lambda: product(integers(16, tf.int32, False))),
-            (starts_with(b"GIF8"), lambda: product(integers(6, tf.uint16, True))),
-            (starts_with(b"BM"), lambda: product(integers(18, tf.int32, True))),
-        ],
-        default=lambda: tf.zeros((), tf.float64),
     )

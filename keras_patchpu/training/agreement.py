@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from scipy.special import expit
 from sklearn.metrics import label_ranking_average_precision_score, roc_auc_score
 
 QUANTILES = (5, 50, 95)
@@ -46,7 +47,7 @@ class Agreement:
 
     @property
     def _scores(self):
-        return 100 / (1 + np.exp(-np.clip(self.logits, -100, 100).astype("float64")))
+        return 100 * expit(self.logits.astype("float64"))
 
     def found_in_top(self, count: int) -> float:
         """Percent of the positives that are among the `count` best scores of their image."""

@@ -1,12 +1,17 @@
 """The model, the loss and the optimizer of a run."""
 
 import keras
+import tensorflow as tf
 
 from keras_patchpu import losses
 from keras_patchpu.errors import InputError
+from keras_patchpu.layers import PatchPyramid
 from keras_patchpu.models import MODELS, MultiLabelModel, PatchClassifier
-from keras_patchpu.training.recipe import make_optimizer
+from keras_patchpu.training.recipe import Recipe, make_optimizer
 from keras_patchpu.training.run import Run
+
+# Pixels of all patches of a batch that take about 5 GB to train on, and 2 if rematerialised.
+LARGE_BATCH = 2**22
 
 
 def make_model(run: Run) -> MultiLabelModel:
@@ -21,11 +26,24 @@ def make_model(run: Run) -> MultiLabelModel:
             patch_size=recipe.patch_size,
             num_levels=recipe.num_levels,
             embedding_dim=recipe.embedding_dim,
+            rematerialise=rematerialises(recipe),
         )
     else:
         model = _make_baseline(recipe, num_labels)
     model.compile(make_optimizer(recipe, len(run.train)), loss=make_loss(run, model))
     return model
+
+
+def rematerialises(recipe: Recipe) -> bool:
+    """Whether the patch model of a recipe is trained in less memory, somewhat slower."""
+    if recipe.rematerialise is not None:
+        return recipe.rematerialise
+    if keras.backend.backend() != "tensorflow":
+        return False  # JAX would compile for twice as long
+    pyramid = PatchPyramid(recipe.patch_size, recipe.num_levels)
+    num_patches = pyramid.num_patches(recipe.image_size, recipe.image_size)
+    pixels = recipe.batch_size * num_patches * recipe.patch_size**2
+    return pixels > LARGE_BATCH and not tf.config.list_physical_devices("GPU")
 
 
 def _make_baseline(recipe, num_labels):

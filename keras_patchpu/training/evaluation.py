@@ -8,6 +8,7 @@ import numpy as np
 from keras_patchpu.data import Examples, evaluation_batches
 from keras_patchpu.metrics import average_precision
 from keras_patchpu.training.agreement import Agreement
+from keras_patchpu.training.tensorflow_errors import told_in_a_line
 
 # Below this many test images the average precision of a class says little.
 FEW_POSITIVES = 20
@@ -106,6 +107,9 @@ def evaluate(
 
     Returns:
         `Agreement` where the truth is not known.
+
+    Raises:
+        InputError: a picture cannot be read any more, or the memory does not suffice.
     """
     logits = score(model, examples, batch_size, resize, cached)
     return measure_scores(examples.label_names, examples.labels, logits, examples.truth_known)
@@ -133,6 +137,39 @@ def measure_scores(
     )
 
 
+class Scorer:
+    """The logits of every image of a split, by one model after the other.
+
+    The pipeline is made once, for TensorFlow keeps a little of each as long as it lives.
+
+    Args:
+        examples: N images.
+        size: height and width of the models' images in pixels.
+        batch_size, resize, cached: as of `evaluate`.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        batch_size: int,
+        size: int,
+        resize: str = "stretch",
+        cached: np.ndarray | None = None,
+    ):
+        self.source = (examples, batch_size, size, resize, cached)
+        self.batches = evaluation_batches(*self.source)
+
+    def __call__(self, model: keras.Model) -> np.ndarray:
+        """`(N, L)`; errors as of `evaluate`."""
+        with told_in_a_line(*self.source):
+            return np.concatenate(
+                [
+                    keras.ops.convert_to_numpy(model.predict_on_batch(images)["logits"])
+                    for images, _ in self.batches.as_numpy_iterator()
+                ]
+            )
+
+
 def score(
     model: keras.Model,
     examples: Examples,
@@ -140,11 +177,5 @@ def score(
     resize: str = "stretch",
     cached: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The logits `(N, L)` of every image of a split; arguments as of `evaluate`."""
-    batches = evaluation_batches(examples, batch_size, model.image_size, resize, cached)
-    return np.concatenate(
-        [
-            keras.ops.convert_to_numpy(model.predict_on_batch(images)["logits"])
-            for images, _ in batches.as_numpy_iterator()
-        ]
-    )
+    """The logits `(N, L)` of every image of a split; arguments and errors as of `evaluate`."""
+    return Scorer(examples, batch_size, model.image_size, resize, cached)(model)

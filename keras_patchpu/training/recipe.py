@@ -8,6 +8,9 @@ import keras
 
 from keras_patchpu.errors import InputError
 
+# Pixels: what the backbone of `keras.applications` takes.
+SMALLEST_IMAGE = 32
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -31,9 +34,12 @@ class Recipe:
             of `"patch"`.
         weights: what the backbone of another model than `"patch"` starts from: None for scratch,
             `"imagenet"`, or the path of a weights file.
+        rematerialise: whether the patch model trains in a third of the memory, see
+            `PatchEmbedder`; None for where a batch is large and there is no GPU.
 
     Raises:
-        InputError: a level is smaller than a patch, or there are weights for `"patch"`.
+        InputError: a level is smaller than a patch, there are weights for `"patch"`, or images are
+            too small for another model.
     """
 
     image_size: int
@@ -50,10 +56,16 @@ class Recipe:
     augment: Sequence[str] = ()
     model: str = "patch"
     weights: str | None = None
+    rematerialise: bool | None = None
 
     def __post_init__(self):
         if self.model == "patch":
             self._check_patches()
+        elif self.image_size < SMALLEST_IMAGE:
+            raise InputError(
+                f"--image-size {self.image_size} is too small for {self.model}: give "
+                f"{SMALLEST_IMAGE} or more"
+            )
 
     def _check_patches(self):
         if self.weights:
@@ -71,7 +83,7 @@ class Recipe:
 
 
 RECIPES = {
-    # Section 4.1.2 of the paper: 130 patches an image, 12 GB of memory to train.
+    # Section 4.1.2 of the paper: 130 patches an image, which take much memory to train.
     "paper": Recipe(image_size=640, patch_size=64, num_levels=4),
     # 30 patches an image: what a computer without a GPU trains on VOC in about an hour or two.
     "small": Recipe(

@@ -83,27 +83,35 @@ def one_block(import_benchmark, ablation_run, monkeypatch):
 @pytest.mark.slow
 def test_stopped_and_started_again(ablations, one_block, arguments, tmp_path, monkeypatch, capsys):
     arguments += ["--only", "mlp", "--seeds", "3"]
-    save = training.RunDirectory.save_checkpoint
+    save = training.Checkpoints.save
 
-    def save_and_stop(directory, model, num_epochs):
-        save(directory, model, num_epochs)
+    def save_and_stop(*arguments):
+        save(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.RunDirectory, "save_checkpoint", save_and_stop)
+        patch.setattr(training.Checkpoints, "save", save_and_stop)
         assert ablations.main(arguments) == 130
     assert "the same command goes on" in capsys.readouterr().err
-    first = (tmp_path / "runs" / "base-3" / "history.csv").read_text()
-    assert len(first.splitlines()) == 2
+
+    def history():
+        return (tmp_path / "runs" / "base-3" / "history.csv").read_text().splitlines()
+
+    first = history()
+    assert len(first) == 2
 
     assert ablations.main(arguments) == 0
     printed = capsys.readouterr().out
     assert "2 runs, 0 of them done" in printed
     assert "1 of 2  base, seed 3: test mAP" in printed and "left" in printed
     assert "2 of 2  without MLP, seed 3: test mAP" in printed
-    assert (tmp_path / "runs" / "base-3" / "history.csv").read_text().startswith(first)
+    # But for the times: the epoch whose end was cut off is measured anew.
+    assert [line.split(",")[:3] for line in history()[:2]] == [
+        line.split(",")[:3] for line in first
+    ]
+    assert len(history()) == 3
     log = (tmp_path / "runs" / "base-3" / "log.txt").read_text()
-    assert log.startswith("epoch   2/2")  # stopped before the line of the first
+    assert [line[:11] for line in log.splitlines()] == ["epoch   1/2", "epoch   2/2"]
 
     content = json.loads((tmp_path / "results" / "a.json").read_text())
     assert set(content["runs"]) == {"base-3", "without_MLP-3"}
@@ -126,7 +134,7 @@ def test_stopped_and_started_again(ablations, one_block, arguments, tmp_path, mo
         assert ablations.main(arguments) == 0
     assert "2 runs, 2 of them done" in capsys.readouterr().out
     assert ablations.main([*arguments, "--epochs", "3"]) == 2
-    assert "base-3 was begun with epochs 2, not 3" in capsys.readouterr().err
+    assert "base-3 was started with epochs 2, not 3" in capsys.readouterr().err
 
 
 def test_a_run_that_fails_is_reported(ablations, ablation_run, arguments, monkeypatch, capsys):
@@ -136,6 +144,15 @@ def test_a_run_that_fails_is_reported(ablations, ablation_run, arguments, monkey
     monkeypatch.setattr(ablation_run.AblationRun, "train", fail)
     assert ablations.main([*arguments, "--only", "gradient"]) == 1
     assert "gradient flowing, seed 0: FAILED (a loss of nan)" in capsys.readouterr().out
+
+
+def test_a_run_that_another_process_trains_is_left_to_it(ablations, arguments, tmp_path, capsys):
+    with training.RunDirectory(tmp_path / "runs" / "base-0").sole_use():
+        with training.RunDirectory(tmp_path / "runs" / "without_MLP-0").sole_use():
+            assert ablations.main([*arguments, "--only", "mlp"]) == 1
+    printed = capsys.readouterr().out
+    assert printed.count("is in use by another process that trains") == 2
+    assert {path.name for path in (tmp_path / "runs").glob("*/*")} == {".lock"}
 
 
 def test_data_that_is_not_there(import_benchmark, tmp_path, capsys):

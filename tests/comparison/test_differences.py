@@ -57,9 +57,22 @@ def test_the_table(make_rows):
         "| `an` |  | +6.0 ? |",
         "| `wn` | -6.0 ? |  |",
     ]
-    assert "| resnet50" not in text  # a single loss
-    assert "p < 0.05" in text and "of 4, about 0.2 would be bold by chance" in text
+    assert "| resnet50 |" not in text  # a single loss
+    assert lines[11:15] == [
+        "| loss | patch less resnet50 | patch less query2label | resnet50 less query2label |",
+        "|---|---:|---:|---:|",
+        "| `wn` |  | +15.2 ? |  |",
+        "| `an` | **+9.0** | **+9.0** | +0.0 |",
+    ]
+    assert "p < 0.05" in text and "of 8, about 0.4 would be bold by chance" in text
     assert "Two seeds decide little" in text
+
+
+def test_models_alone(make_rows):
+    maps = {("patch", "an"): [20.0, 21.0, 22.5], ("resnet50", "an"): [20.0, 21.0, 22.0]}
+    lines = differences_as_markdown(make_rows(maps), last).splitlines()
+    assert lines[:3] == ["| loss | patch less resnet50 |", "|---|---:|", "| `an` | +0.2 |"]
+    assert "of 1," in lines[4]
 
 
 def test_three_seeds_need_no_warning(make_rows):

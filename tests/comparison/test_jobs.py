@@ -17,10 +17,9 @@ from keras_patchpu.comparison import (
     noted_signals,
     run_jobs,
     seconds_left,
-    sole_use,
 )
 from keras_patchpu.errors import InputError
-from keras_patchpu.training import RunDirectory
+from keras_patchpu.training import RunDirectory, sole_use
 
 # Each gets the run's directory as its argument.
 FINISHES = """
@@ -31,6 +30,14 @@ time.sleep(0.5)
 device = os.environ.get("CUDA_VISIBLE_DEVICES")
 content = {"started": started, "ended": time.time(), "device": device}
 open(sys.argv[1] + "/metrics.json", "w").write(json.dumps(content))
+open(sys.argv[1] + "/report.html", "w").close()
+"""
+# As a run that is told to stop while it writes its report, which it says in a line.
+NOT_REPORTED = """
+import os, sys
+os.makedirs(sys.argv[1])
+open(sys.argv[1] + "/metrics.json", "w").write("{}")
+print("train_voc: stopped; the run has ended, --resume writes its report")
 """
 FAILS = "import sys; print('printed'); sys.exit('train_voc: no such file')"
 CRASHES = "import os, signal; print('at work'); os.kill(os.getpid(), signal.SIGKILL)"
@@ -65,7 +72,7 @@ def run(tmp_path):
     """Runs jobs to their end; gives what is said of each."""
 
     def run(made, devices=(None,), meanwhile=lambda running: None):
-        with sole_use(tmp_path) as lock, noted_signals() as signals:
+        with sole_use(tmp_path, "another") as lock, noted_signals() as signals:
             with contextlib.closing(run_jobs(made, devices, signals, lock, meanwhile)) as ended:
                 return [(job.cell.seed, failure) for job, failure in ended], signals
 
@@ -111,14 +118,16 @@ def test_one_on_each_device(make_jobs, run):
 
 
 def test_failures_are_told_and_the_others_go_on(make_jobs, run):
-    made = make_jobs(FAILS, CRASHES, "", FINISHES)
+    made = make_jobs(FAILS, CRASHES, "", FINISHES, NOT_REPORTED)
     ended, _ = run(made)
     assert ended == [
         (0, "exit code 1: train_voc: no such file"),
         (1, "ended by SIGKILL: at work"),
         (2, "exit code 0"),  # but it has no metrics
         (3, None),
+        (4, "exit code 0: train_voc: stopped; the run has ended, --resume writes its report"),
     ]
+    assert [job.is_done for job in made] == [False, False, False, True, False]
     assert made[0].log.read_text() == "printed\ntrain_voc: no such file\n"
 
 
@@ -189,27 +198,18 @@ def test_nohup_is_respected():
         signal.signal(signal.SIGHUP, before)
 
 
-def test_one_comparison_at_a_time(tmp_path):
-    with sole_use(tmp_path):
-        with pytest.raises(InputError, match="in use by another comparison"):
-            with sole_use(tmp_path):
-                pass
-    with sole_use(tmp_path):
-        pass
-
-
 def test_what_a_killed_comparison_left_running_keeps_the_lock(tmp_path, make_jobs):
     (job,) = make_jobs(INTERRUPTED)
-    with sole_use(tmp_path) as lock:
+    with sole_use(tmp_path, "another") as lock:
         process = jobs._Process(job, None, lock)
     try:
-        with pytest.raises(InputError, match="that a killed one left"):
-            with sole_use(tmp_path):
+        with pytest.raises(InputError, match="in use by another: wait"):
+            with sole_use(tmp_path, "another"):
                 pass
     finally:
         process.popen.kill()
         process.popen.wait()
-    with sole_use(tmp_path):
+    with sole_use(tmp_path, "another"):
         pass
 
 
@@ -242,6 +242,13 @@ def test_devices(nvidia_smi, monkeypatch):
     assert find_devices() == [None]
 
 
+def test_a_driver_that_hangs_has_no_gpus(nvidia_smi, tmp_path, monkeypatch):
+    nvidia_smi("")
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setattr(jobs, "_ANSWER", 0.1)
+    assert find_devices() == [None]
+
+
 def test_time_left(tmp_path):
     def job(model, seed, seconds, done=False):
         cell = Cell(model, "wn", seed)
@@ -251,6 +258,7 @@ def test_time_left(tmp_path):
             directory.write_history([{"seconds": value} for value in seconds])
         if done:
             directory.write_json("metrics.json", {})
+            (directory.path / "report.html").touch()
         return Job(cell, directory, (), epochs=4)
 
     assert seconds_left([job("patch", 0, [])], 1) is None

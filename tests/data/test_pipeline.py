@@ -272,3 +272,32 @@ def test_zero_bytes_at_the_end_of_a_picture_survive():
     for images, _ in evaluation_batches(padded, 1, SIZE).as_numpy_iterator():
         seen.append(images)
     np.testing.assert_array_equal(seen[0], 0)
+
+
+def half(number):
+    """The rows of one of two hosts; all of them of a batch of an odd number."""
+    return lambda size: (
+        slice(size) if size % 2 else slice(size * number // 2, size * (number + 1) // 2)
+    )
+
+
+@pytest.mark.parametrize("num_examples", [7, 9, 10, 12])
+def test_the_parts_of_a_batch_are_that_batch(num_examples):
+    examples = make_examples(num_examples)
+    options = {"batch_size": 4, "size": SIZE, "seed": 2, "epochs": 2, "augment": ("crop", "colour")}
+    options |= {"observed": make_observed(examples), "first_batch": 1}
+    whole = list(training_batches(examples, **options).as_numpy_iterator())
+    parts = [
+        list(training_batches(examples, part=half(number), **options).as_numpy_iterator())
+        for number in (0, 1)
+    ]
+    assert len(whole) == len(parts[0]) == len(parts[1])
+    for (images, targets), *halves in zip(whole, *parts, strict=True):
+        if len(images) % 2:
+            together = halves[0]
+            np.testing.assert_array_equal(halves[0][0], halves[1][0])
+        else:
+            assert [len(half[0]) for half in halves] == [len(images) // 2] * 2
+            together = keras.tree.map_structure(lambda *both: np.concatenate(both), *halves)
+        np.testing.assert_array_equal(together[0], images)
+        keras.tree.map_structure(np.testing.assert_array_equal, together[1], targets)

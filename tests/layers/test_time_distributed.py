@@ -1,7 +1,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_patchpu.layers import BatchNormalization, PatchEmbedder, TimeDistributed
 
@@ -62,9 +61,12 @@ def test_batch_statistics_run_over_images_and_patches(patches):
     np.testing.assert_allclose(normalization.moving_variance, 0.9 + 0.1 * variance, rtol=1e-4)
 
 
+@pytest.mark.tensorflow_only("others compile for known sizes")
 @pytest.mark.parametrize("batch", [2, None])
 @pytest.mark.parametrize("steps", [3, None])
 def test_known_and_unknown_sizes(patches, batch, steps):
+    import tensorflow as tf
+
     layer = TimeDistributed(small_cnn())
     expected = layer(patches)
     spec = tf.TensorSpec((batch, steps, 8, 8, 3))
@@ -113,6 +115,8 @@ def test_layer_without_training_or_mask():
 
 
 def num_operations(steps):
+    import tensorflow as tf
+
     layer = TimeDistributed(small_cnn())
     layer.build((None, steps, 8, 8, 3))
     function = tf.function(lambda patches: layer(patches, training=True))
@@ -120,6 +124,7 @@ def num_operations(steps):
     return len(graph.get_operations())
 
 
+@pytest.mark.tensorflow_only("counts operations of a tf.Graph")
 def test_graph_does_not_grow_with_the_number_of_patches():
     assert num_operations(3) == num_operations(30)
 

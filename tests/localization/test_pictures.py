@@ -30,13 +30,16 @@ def in_the_picture(box, height, width, resize):
     return np.clip(corners, 0, 1) * np.tile([height, width], 2)
 
 
+def given_a_planted_patch(sizes):
+    """For tests that take the `height` and `width` of a picture, a `patch` and a `resize`."""
+    patches = st.integers(0, len(BOXES) - 1)
+    return hypothesis.given(
+        height=sizes, width=sizes, patch=patches, resize=st.sampled_from(RESIZES)
+    )
+
+
 @hypothesis.settings(max_examples=300)
-@hypothesis.given(
-    height=st.integers(1, 400),
-    width=st.integers(1, 400),
-    patch=st.integers(0, len(BOXES) - 1),
-    resize=st.sampled_from(RESIZES),
-)
+@given_a_planted_patch(st.integers(1, 400))
 def test_the_box_of_a_planted_patch(height, width, patch, resize):
     attention_map = maps_in_picture(planted(patch), height, width, resize)
     assert attention_map.shape == (height, width)
@@ -57,12 +60,7 @@ def test_the_box_of_a_planted_patch(height, width, patch, resize):
 
 
 @hypothesis.settings(max_examples=60)
-@hypothesis.given(
-    height=st.integers(30, 200),
-    width=st.integers(30, 200),
-    patch=st.integers(0, len(BOXES) - 1),
-    resize=st.sampled_from(RESIZES),
-)
+@given_a_planted_patch(st.integers(30, 200))
 def test_what_is_painted_there_is_what_the_patch_sees(height, width, patch, resize):
     attention_map = maps_in_picture(planted(patch), height, width, resize)
     hypothesis.assume(attention_map.any())

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 
 def central_differences(function, array, step=1e-6):
@@ -17,22 +16,19 @@ def central_differences(function, array, step=1e-6):
 
 
 @pytest.fixture(scope="session")
-def check():
+def check(value_and_gradients):
     """`check(loss, reference, logits)`: equal values, one an image, and equal gradients.
 
-    `loss` and `reference` are functions of logits `(B, L)`, in TensorFlow and in NumPy.
+    `loss` and `reference` are functions of logits `(B, L)`, in `keras.ops` and in NumPy.
     """
 
     def check(loss, reference, logits):
-        tensor = tf.constant(logits, "float32")
-        with tf.GradientTape() as tape:
-            tape.watch(tensor)
-            value = loss(tensor)
+        value, (gradient,) = value_and_gradients(loss, [logits.astype("float32")])
         expected = np.asarray(reference(logits.astype("float64")))
         assert value.shape == expected.shape == logits.shape[:1]
         np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
         differences = central_differences(lambda x: np.sum(reference(x)), logits)
-        np.testing.assert_allclose(tape.gradient(value, tensor), differences, rtol=2e-3, atol=2e-5)
+        np.testing.assert_allclose(gradient, differences, rtol=2e-3, atol=2e-5)
 
     return check
 

@@ -70,6 +70,7 @@ def results(backend):
 
 
 @pytest.mark.slow
+@pytest.mark.tensorflow_only("starts the others itself")
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends_agree(backend):
     others = results(backend)

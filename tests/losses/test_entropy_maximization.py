@@ -2,10 +2,10 @@ import math
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from keras import ops
 
 from keras_patchpu import losses
 from keras_patchpu.losses import (
@@ -40,7 +40,7 @@ def zhou(observed, logits, alpha, pseudo_labels=None, beta=None):
 @given(OBSERVED, LOGITS, st.sampled_from([0.0, 0.1, 1.0]))
 def test_entropy(check, observed, logits, alpha):
     check(
-        lambda x: entropy_maximization(tf.constant(observed), x, alpha),
+        lambda x: entropy_maximization(ops.array(observed), x, alpha),
         lambda x: zhou(observed, x, alpha),
         logits,
     )
@@ -51,7 +51,7 @@ def test_entropy(check, observed, logits, alpha):
 def test_pseudo_labels(check, observed, logits, pseudo_labels, beta):
     check(
         lambda x: entropy_maximization_with_pseudo_labels(
-            tf.constant(observed), x, tf.constant(pseudo_labels), 0.2, beta
+            ops.array(observed), x, ops.array(pseudo_labels), 0.2, beta
         ),
         lambda x: zhou(observed, x, 0.2, pseudo_labels, beta),
         logits,
@@ -59,7 +59,7 @@ def test_pseudo_labels(check, observed, logits, pseudo_labels, beta):
 
 
 def test_loss_can_be_negative():
-    loss = entropy_maximization(tf.constant([[0.0, 0]]), tf.zeros((1, 2)), 0.2)
+    loss = entropy_maximization(ops.array([[0.0, 0]]), ops.zeros((1, 2)), 0.2)
     np.testing.assert_allclose(loss, [-0.2 * math.log(2)], rtol=1e-6)
 
 

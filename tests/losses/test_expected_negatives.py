@@ -2,10 +2,10 @@ import math
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from keras import ops
 
 from keras_patchpu import losses
 from keras_patchpu.losses import consistency, expected_negative, expected_positive
@@ -42,7 +42,7 @@ def verelst(observed, logits, expected, positives=False):
 def test_formula(check, observed, logits, expected, positives):
     function = expected_positive if positives else expected_negative
     check(
-        lambda x: function(tf.constant(observed), x, tf.constant(expected)),
+        lambda x: function(ops.array(observed), x, ops.array(expected)),
         lambda x: verelst(observed, x, expected, positives),
         logits,
     )
@@ -56,7 +56,7 @@ def test_consistency(check, logits, score):
     logits = np.where(np.abs(logits - corner) < 1e-2, logits + 0.1, logits).astype("float32")
     scores = np.full(logits.shape, score)
     check(
-        lambda x: consistency(x, tf.constant(scores, "float32")),
+        lambda x: consistency(x, ops.array(scores, "float32")),
         lambda x: np.abs(sigmoid(x) - scores).mean(axis=1),
         logits,
     )
@@ -152,8 +152,11 @@ def test_first_epoch_is_assume_negative(train):
     assert value == pytest.approx(float(expected), rel=1e-5)
 
 
+@pytest.mark.tensorflow_only("traces of tf.function")
 @pytest.mark.parametrize("name", ["en", "en+cl"])
 def test_one_graph_for_all_epochs(train, name):
+    import tensorflow as tf
+
     loss = make(name)
 
     @tf.function

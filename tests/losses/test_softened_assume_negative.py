@@ -2,10 +2,10 @@ import math
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from keras import ops
 
 from keras_patchpu import losses
 from keras_patchpu.losses import smoothed_assume_negative, weighted_assume_negative
@@ -55,7 +55,7 @@ def authors_an_ls(observed, logits, epsilon):
 @given(OBSERVED, LOGITS)
 def test_weighted(check, observed, logits):
     check(
-        lambda x: weighted_assume_negative(tf.constant(observed), x),
+        lambda x: weighted_assume_negative(ops.array(observed), x),
         lambda x: authors_wan(observed, x),
         logits,
     )
@@ -65,21 +65,21 @@ def test_weighted(check, observed, logits):
 @given(OBSERVED, LOGITS, st.floats(0, 1))
 def test_smoothed(check, observed, logits, epsilon):
     check(
-        lambda x: smoothed_assume_negative(tf.constant(observed), x, epsilon),
+        lambda x: smoothed_assume_negative(ops.array(observed), x, epsilon),
         lambda x: authors_an_ls(observed, x, epsilon),
         logits,
     )
 
 
 def test_one_positive_weighs_as_much_as_the_assumed_negatives():
-    loss = weighted_assume_negative(tf.constant([[0.0, 1, 0, 0, 0]]), tf.zeros((1, 5)))
+    loss = weighted_assume_negative(ops.array([[0.0, 1, 0, 0, 0]]), ops.zeros((1, 5)))
     np.testing.assert_allclose(loss, [2 * math.log(2)], rtol=1e-6)
 
 
 def test_without_smoothing_it_is_assume_negative():
     rng = np.random.default_rng(0)
-    observed = tf.constant(rng.integers(-1, 2, (4, 3)), "float32")
-    y_pred = {"logits": tf.constant(rng.normal(size=(4, 3)), "float32")}
+    observed = ops.array(rng.integers(-1, 2, (4, 3)), "float32")
+    y_pred = {"logits": ops.array(rng.normal(size=(4, 3)), "float32")}
     smoothed = losses.get("an_ls", label_smoothing=0.0)
     np.testing.assert_allclose(
         smoothed.call(observed, y_pred), losses.get("an").call(observed, y_pred), rtol=1e-6

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keras import ops
 
 from keras_patchpu import losses
 from keras_patchpu.losses import attention_score_maps, spatial_consistency
@@ -22,8 +22,8 @@ def test_spatial_consistency(check, seen_by_hand, flip, seed):
     crop, flip = np.concatenate([corner, corner + size]).astype("float32"), np.array([flip])
 
     def loss(x):
-        maps = tf.sigmoid(tf.reshape(x, (1, 2, 4, 2)))
-        return spatial_consistency(maps, tf.constant(running), tf.constant(crop[None]), flip)
+        maps = ops.sigmoid(ops.reshape(x, (1, 2, 4, 2)))
+        return spatial_consistency(maps, ops.array(running), ops.array(crop[None]), flip)
 
     def reference(x):
         maps = sigmoid(x).reshape(2, 4, 2)
@@ -39,7 +39,7 @@ def test_spatial_consistency(check, seen_by_hand, flip, seed):
 def test_attention_score_maps():
     logits = np.array([[0.0, 2.0]], "float32")
     attention = np.array([[[0.1, 0.2, 0.1, 0.0, 0.05, 0.05, 0.5], [0, 0, 0, 0, 0, 0, 1]]])
-    maps = attention_score_maps(tf.constant(logits), tf.constant(attention, "float32"), (2, 3))
+    maps = attention_score_maps(ops.array(logits), ops.array(attention, "float32"), (2, 3))
     expected = [[0.25, 0.5, 0.25], [0, 0.125, 0.125]]
     np.testing.assert_allclose(maps[0, 0], expected, rtol=1e-6)
     np.testing.assert_array_equal(maps[0, 1], np.zeros((2, 3)))
@@ -51,8 +51,8 @@ def test_gradient_of_attention_score_maps(check):
     logits = rng.normal(size=(2, 3)).astype("float32")
 
     def loss(x):
-        attention = tf.nn.softmax(tf.reshape(x, (2, 3, 5)))
-        return tf.reduce_sum(attention_score_maps(logits, attention, (2, 2)) ** 2, axis=(1, 2, 3))
+        attention = ops.softmax(ops.reshape(x, (2, 3, 5)))
+        return ops.sum(attention_score_maps(logits, attention, (2, 2)) ** 2, axis=(1, 2, 3))
 
     def reference(x):
         weights = np.exp(x.reshape(2, 3, 5))
@@ -171,19 +171,17 @@ def test_without_weight_it_is_expected_negative(train):
         )
 
 
-def test_finite_where_attention_leaves_the_finest_level():
+def test_finite_where_attention_leaves_the_finest_level(value_and_gradients):
     loss = make(grid=(3, 5))
     attention = np.zeros((1, NUM_LABELS, 20), "float32")
     attention[:, :, -1] = 1
-    logits, attention = tf.constant([[100.0, -100]]), tf.constant(attention)
-    with tf.GradientTape() as tape:
-        tape.watch([logits, attention])
-        value = loss(
-            {"observed": training_set()[:1], "index": [0]},
-            {"logits": logits, "attention": attention},
-        )
+    y_true = {"observed": training_set()[:1], "index": [0]}
+    value, gradients = value_and_gradients(
+        lambda logits, attention: loss(y_true, {"logits": logits, "attention": attention}),
+        [[[100.0, -100]], attention],
+    )
     assert np.isfinite(value)
-    for gradient in tape.gradient(value, [logits, attention]):
+    for gradient in gradients:
         assert np.isfinite(gradient).all()
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import keras_patchpu
 from keras_patchpu import losses
@@ -103,6 +102,7 @@ def test_every_loss_trains(models, kind, name):
             assert np.any(variable.numpy() != start)
 
 
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch traces nothing")
 @pytest.mark.parametrize("kind", BASELINES)
 def test_a_step_is_traced_once(models, kind):
     model, traces = models[kind], []
@@ -117,7 +117,9 @@ def test_a_step_is_traced_once(models, kind):
     for _ in range(2):
         model.fit(images, y_true, batch_size=2, epochs=2, verbose=0)
         model.evaluate(images, y_true, batch_size=2, verbose=0)
-    assert traces == [True, False]
+    assert traces.count(True) == 1
+    if keras.backend.backend() == "tensorflow":  # JAX also asks for shapes, compiling nothing
+        assert traces == [True, False]
 
 
 # === Policies ===
@@ -130,7 +132,7 @@ def test_mixed_precision(tiny_bodies, kind):
     exact.set_weights(model.get_weights())
     outputs, expected = model(images), exact(images)
     for name in set(outputs) - {"image_embeddings"}:
-        assert outputs[name].dtype == tf.float32
+        assert keras.backend.standardize_dtype(outputs[name].dtype) == "float32"
         spread = np.ptp(expected[name])
         np.testing.assert_allclose(outputs[name], expected[name], atol=0.05 * spread + 0.02)
     assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
@@ -146,7 +148,8 @@ def test_global_policy(tiny_bodies, kind):
         model = build(kind)
     finally:
         keras.config.set_dtype_policy("float32")
-    assert model.body(data()[0]).dtype == tf.bfloat16
+    features = model.body(data()[0])
+    assert keras.backend.standardize_dtype(features.dtype) == "bfloat16"
     assert kind.from_config(model.get_config()).get_config() == model.get_config()
 
 
@@ -187,13 +190,14 @@ import keras
 import keras_patchpu
 path, images, result = sys.argv[1:]
 model = keras.models.load_model(path)
-outputs = {name: np.asarray(value) for name, value in model(np.load(images)).items()}
+outputs = keras.tree.map_structure(keras.ops.convert_to_numpy, model(np.load(images)))
 np.savez(result, kind=type(model).__name__, loss=model.loss.name, **outputs)
 """
 IGNORED = "ignore:__array__ implementation:DeprecationWarning"  # see pyproject.toml
 
 
-@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX compiles for minutes")
 @pytest.mark.parametrize("kind", BASELINES)
 def test_fresh_process_loads_a_real_one(kind, tmp_path):
     model = build(kind)
@@ -221,6 +225,8 @@ def test_fresh_process_loads_a_real_one(kind, tmp_path):
 
 
 def served_equals_model(model, directory):
+    import tensorflow as tf
+
     path = export(model, directory / "model", ["cat", "dog", "person"])
     images = data()[0]
     answer = tf.saved_model.load(str(path)).signatures["serve_images"](images=images)
@@ -233,11 +239,13 @@ def served_equals_model(model, directory):
     np.testing.assert_allclose(answer["attention_maps"], maps, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.tensorflow_only("a SavedModel")
 @pytest.mark.parametrize("kind", BASELINES)
 def test_served_as_it_is(tiny_bodies, kind, tmp_path):
     served_equals_model(build(kind), tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.tensorflow_only("a SavedModel")
+@pytest.mark.long
 def test_real_resnet_is_served(tmp_path):
     served_equals_model(build(ResNet50Classifier), tmp_path)

@@ -1,5 +1,7 @@
 """What `fit` and `evaluate` tell a loss, and what they leave alone."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -126,3 +128,16 @@ def test_fit_before_compile_is_the_error_of_keras():
 def test_all_models_are_of_this_kind():
     assert list(MODELS) == ["patch", "resnet50", "query2label"]
     assert all(issubclass(model, MultiLabelModel) for model in MODELS.values())
+
+
+def test_parameters_are_those_that_answer():
+    model = Tiny()
+    assert model.num_parameters == 4 * 3 + 3
+    loss = CountingLoss()
+    loss.state.estimates = loss.state.add_weight(shape=(5, 3), trainable=True)
+    loss.state.learning_rate_factor = 10.0
+    model.compile("sgd", loss=loss)
+    assert sum(math.prod(v.shape) for v in model.trainable_variables) == 15 + 5 * 3
+    assert model.num_parameters == 15
+    model.layers[-1].trainable = False
+    assert model.num_parameters == 0

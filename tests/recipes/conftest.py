@@ -62,6 +62,18 @@ def export_recipe(import_script):
 
 
 @pytest.fixture(scope="session")
+def compare(import_script):
+    """The module `recipes/compare.py`."""
+    return import_script("recipes", "compare")
+
+
+@pytest.fixture(scope="session")
+def predict(import_script):
+    """The module `recipes/predict.py`."""
+    return import_script("recipes", "predict")
+
+
+@pytest.fixture(scope="session")
 def start_process():
     """Starts a recipe as a process of its own.
 
@@ -148,7 +160,7 @@ def weights_of():
         with zipfile.ZipFile(path) as archive:
             with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
                 file.visititems(collect)
-        assert len(arrays) > 100 and any("optimizer" in name for name in arrays)
+        assert len(arrays) > 50 and any("optimizer" in name for name in arrays)
         return arrays
 
     return read
@@ -176,3 +188,43 @@ def assert_same_end(weights_of):
         assert records[0] == records[1]
 
     return check
+
+
+@pytest.fixture
+def one_line_of(capfd):
+    """Runs a recipe with bad input and gives its one line on standard error: all that it says."""
+
+    def run(recipe, *arguments):
+        assert recipe.main([str(argument) for argument in arguments]) == 2
+        printed = capfd.readouterr()
+        assert printed.out == "" and printed.err.count("\n") == 1, printed
+        assert printed.err.startswith(f"{recipe.__name__}: "), printed.err
+        return printed.err
+
+    return run
+
+
+@pytest.fixture
+def one_line(train_voc, capsys):
+    """Runs `train_voc.py` with bad input and gives its one line on standard error."""
+
+    def run(arguments):
+        assert train_voc.main(arguments) == 2
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.out + printed.err
+        assert printed.err.endswith("\n") and printed.err.count("\n") == 1, printed.err
+        assert printed.err.startswith("train_voc: ")
+        return printed.err
+
+    return run
+
+
+@pytest.fixture
+def grid_arguments(voc, tmp_path):
+    """The arguments of a small comparison: `grid_arguments("patch:wn", seeds=[0])`."""
+
+    def make(*grid, seeds=(0, 1)):
+        places = ["--data", str(voc), "--out", str(tmp_path / "out")]
+        return [*places, *SMALL.split(), "--epochs", "3", "--seeds", *map(str, seeds), *grid]
+
+    return make

@@ -4,15 +4,12 @@ import csv
 import json
 import pathlib
 import signal
-import sys
 import time
 
 import numpy as np
 import pytest
 
 RECIPES = pathlib.Path(__file__).parents[2] / "recipes"
-SMALL = "--recipe small --image-size 64 --patch-size 32 --levels 2 --batch-size 8 --epochs 3"
-
 # Stands in for train_voc.py: two halves of a run, between which it can be cut off.
 STUB = """
 import csv, json, os, pathlib, sys, time
@@ -50,6 +47,7 @@ labels = {
 (out / "metrics.json").write_text(json.dumps(dict(
     labels=labels, mean_average_precision_frequent=value, frequent_means_at_least=20,
     peak_memory_gb=1.0)))
+(out / "report.html").touch()
 """
 # A process in which compare.py runs the stub.
 WITH_STUB = """
@@ -60,23 +58,6 @@ import compare
 compare.TRAIN_SCRIPT = stub
 sys.exit(compare.main(sys.argv[3:]))
 """
-
-
-@pytest.fixture(scope="module")
-def compare(import_script):
-    """The module `recipes/compare.py`."""
-    return import_script("recipes", "compare")
-
-
-@pytest.fixture
-def arguments(voc, tmp_path):
-    """Those of a small comparison in `tmp_path / "out"`."""
-
-    def make(*grid, seeds=(0, 1)):
-        places = ["--data", str(voc), "--out", str(tmp_path / "out")]
-        return [*places, *SMALL.split(), "--seeds", *map(str, seeds), *grid]
-
-    return make
 
 
 @pytest.fixture
@@ -93,7 +74,7 @@ def stub(compare, tmp_path, monkeypatch):
             """Has the runs of these arguments end with the right configuration."""
             configs = {}
             for job in compare.plan(compare.parse_arguments(arguments)):
-                run, _ = compare.train_voc.plan(
+                run, _ = compare.data_set_training.plan(
                     compare.train_voc.parse_arguments(list(job.command[2:]))
                 )
                 configs[job.cell.name] = run.config()
@@ -114,9 +95,9 @@ def read_table(tmp_path):
 
 
 def test_it_runs_what_is_missing_resumes_what_was_cut_off_and_skips_what_is_done(
-    compare, stub, arguments, import_script, tmp_path, capsys
+    compare, stub, grid_arguments, import_script, tmp_path, capsys
 ):
-    asked = arguments("patch:wn,en+cl", "resnet50:an")
+    asked = grid_arguments("patch:wn,en+cl", "resnet50:an")
     stub.expect(asked)
     assert compare.main(asked) == 0
     names = ["patch-wn-0", "patch-en_cl-0", "resnet50-an-0"]
@@ -144,7 +125,7 @@ def test_it_runs_what_is_missing_resumes_what_was_cut_off_and_skips_what_is_done
 
     (tmp_path / "out" / "patch-en_cl-1" / "metrics.json").unlink()  # cut off before its end
     (tmp_path / "out" / "table.md").unlink()
-    more = arguments("patch:wn,en+cl,an", "resnet50:an")
+    more = grid_arguments("patch:wn,en+cl,an", "resnet50:an")
     stub.expect(more)
     assert compare.main(more) == 0
     assert stub.calls() == ["patch-an-0", "patch-en_cl-1", "patch-an-1"]
@@ -166,8 +147,10 @@ def test_it_runs_what_is_missing_resumes_what_was_cut_off_and_skips_what_is_done
     assert report.read_text(encoding="utf-8") == page
 
 
-def test_the_tables_are_written_after_every_run(compare, stub, arguments, tmp_path, monkeypatch):
-    asked = arguments("patch:wn,an", seeds=[0])
+def test_the_tables_are_written_after_every_run(
+    compare, stub, grid_arguments, tmp_path, monkeypatch
+):
+    asked = grid_arguments("patch:wn,an", seeds=[0])
     stub.expect(asked)
     seeds = []
     read = compare.write_tables
@@ -183,9 +166,9 @@ def test_the_tables_are_written_after_every_run(compare, stub, arguments, tmp_pa
 
 
 def test_a_run_that_fails_is_told_and_the_others_go_on(
-    compare, stub, arguments, tmp_path, capsys, monkeypatch
+    compare, stub, grid_arguments, tmp_path, capsys, monkeypatch
 ):
-    asked = arguments("patch:wn,an,bce", seeds=[0])
+    asked = grid_arguments("patch:wn,an,bce", seeds=[0])
     stub.expect(asked)
     monkeypatch.setenv("STUB_FAILS", "patch-an-0")
     assert compare.main(asked) == 1
@@ -204,9 +187,9 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(
 
 @pytest.mark.parametrize("finished", [True, False])
 def test_another_configuration_is_refused_before_anything_runs(
-    compare, stub, arguments, tmp_path, capsys, finished
+    compare, stub, grid_arguments, tmp_path, capsys, finished
 ):
-    asked = arguments("patch:wn,an", seeds=[0])
+    asked = grid_arguments("patch:wn,an", seeds=[0])
     stub.expect(asked)
     assert compare.main(asked) == 0
     if not finished:
@@ -222,92 +205,11 @@ def test_another_configuration_is_refused_before_anything_runs(
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
-def test_bad_input_is_one_line_and_nothing_is_written(compare, arguments, tmp_path, capsys):
-    (tmp_path / "empty").mkdir()
-    for asked, named in (
-        (arguments("patsch:wn"), "patsch"),
-        (arguments("patch:nw"), "nw"),
-        (arguments(), "nothing to compare"),
-        (arguments("patch:wn,wn"), "patch:wn is twice"),
-        (arguments("patch:wn", seeds=[0, 0]), "0 is twice"),
-        ([*arguments("patch:wn"), "--data", "absent"], "absent: no such folder"),
-        ([*arguments("patch:wn"), "--data", str(tmp_path / "empty")], "not a VOC folder"),
-        ([*arguments("patch:wn"), "--image-size", "32"], "--image-size 32"),
-        ([*arguments("resnet50:wn", "patch:wn"), "--weights", "imagenet"], "patch model"),
-        ([*arguments("patch:wn"), "--draw", "lots"], "lots"),
-        ([*arguments("patch:wn"), "--out", str(pathlib.Path(__file__))], "test_compare.py"),
-    ):
-        assert compare.main(asked) == 2, asked
-        printed, errors = capsys.readouterr()
-        assert printed == "" and errors.startswith("compare: ") and named in errors, errors
-        assert errors.count("\n") == 1, errors
-        assert [path.name for path in tmp_path.iterdir()] == ["empty"]
-
-
-@pytest.mark.parametrize(
-    ("more", "named"),
-    [
-        ("--seeds x", "--seeds x"),
-        ("--seeds -- -1", "--seeds"),
-        ("--epochs 0", "--epochs"),
-        ("--augment blur", "blur"),
-        ("--recipe huge", "huge"),
-        ("--model patch", "--model"),
-    ],
-)
-def test_options_that_are_none(compare, arguments, more, named, tmp_path, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        compare.main([*arguments("patch:wn"), *more.split()])
-    assert stopped.value.code == 2
-    assert named in capsys.readouterr().err.splitlines()[-1]
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_every_option_of_a_run_is_the_grids_or_passed_on(compare):
-    of_a_run = set(vars(compare.train_voc.parse_arguments([])))
-    of_the_grid = {"model", "loss", "seed", "out", "resume", "saved_models", "hold_out"}
-    renamed = {"num_levels": "levels"}
-    passed_on = {renamed.get(name, name).replace("_", "-") for name in of_a_run - of_the_grid}
-    assert passed_on == set(compare.PASSED_ON)
-
-
-def test_the_command_of_a_run(compare, arguments, voc, tmp_path):
-    options = compare.parse_arguments([*arguments("patch:en+cl", seeds=[3]), "--draw", "area"])
-    (job,) = compare.plan(options)
-    told = compare.train_voc.parse_arguments(list(job.command[2:]))
-    assert job.command[:2] == (sys.executable, str(RECIPES / "train_voc.py"))
-    assert (told.model, told.loss, told.seed, told.hold_out) == ("patch", "en+cl", 3, 0.2)
-    assert told.resume and told.draw == "area" and told.data == str(voc)
-    assert told.out == str(tmp_path / "out" / "patch-en_cl-3") and job.epochs == 3
-    assert told.saved_models == str(tmp_path / "out" / "saved_models")
-
-
-@pytest.mark.parametrize("order", ["grid first", "seeds first", "between"])
-def test_the_grid_may_stand_anywhere(compare, order):
-    grid, seeds = ["patch:wn", "resnet50:an"], ["--seeds", "0", "1"]
-    asked = {
-        "grid first": [*grid, *seeds, "--out", "o"],
-        "seeds first": [*seeds, *grid, "--out", "o"],
-        "between": [*seeds, "--out", "o", *grid],
-    }[order]
-    options = compare.parse_arguments(asked)
-    assert (options.grid, options.seeds) == (grid, [0, 1])
-
-
-def test_help_teaches(compare, capsys):
-    with pytest.raises(SystemExit):
-        compare.main(["--help"])
-    printed = capsys.readouterr().out
-    assert max(map(len, printed.splitlines())) <= 100
-    for word in ("Exit code", "--seeds 0 1", "patch:wn,an", "table.md", "--image-size"):
-        assert word in printed
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_runs_and_they_go_on_later(
-    compare, stub, arguments, start_process, tmp_path, number
+    compare, stub, grid_arguments, start_process, tmp_path, number
 ):
-    asked = arguments("patch:wn,an,bce", seeds=[0])
+    asked = grid_arguments("patch:wn,an,bce", seeds=[0])
     stub.expect(asked)
     process = start_process(
         [tmp_path / "stub.py", *asked], tmp_path, "compare.py", WITH_STUB, STUB_SECONDS="60"
@@ -333,10 +235,10 @@ def test_a_signal_ends_the_runs_and_they_go_on_later(
     assert stub.calls() == ["patch-wn-0", "patch-an-0", "patch-bce-0"]
 
 
-@pytest.mark.slow
-def test_real_runs(compare, arguments, tmp_path, capsys, monkeypatch):
+@pytest.mark.long
+def test_real_runs(compare, grid_arguments, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(RECIPES.parent))
-    asked = arguments("patch:en+cl", "resnet50:bce", seeds=[0])
+    asked = grid_arguments("patch:en+cl", "resnet50:bce", seeds=[0])
     assert compare.main(asked) == 0
     rows = read_table(tmp_path)
     for row, name in zip(rows, ("patch-en_cl-0", "resnet50-bce-0"), strict=True):

@@ -1,5 +1,6 @@
 """`recipes/evaluate.py` prints the table of the run's end, from the saved model."""
 
+import functools
 import json
 import math
 import pathlib
@@ -18,17 +19,9 @@ def table_of(finished):
 
 
 @pytest.fixture
-def one_line(evaluate_recipe, capfd):
+def one_line(evaluate_recipe, one_line_of):
     """Runs the recipe with bad input and gives its one line on standard error."""
-
-    def run(*arguments):
-        assert evaluate_recipe.main([str(argument) for argument in arguments]) == 2
-        printed = capfd.readouterr()
-        assert printed.out == ""
-        assert printed.err.count("\n") == 1 and printed.err.startswith("evaluate: "), printed.err
-        return printed.err
-
-    return run
+    return functools.partial(one_line_of, evaluate_recipe)
 
 
 def test_the_same_table(evaluate_recipe, finished, voc, capfd):

@@ -1,6 +1,7 @@
 """`recipes/localize.py` on small runs: its table, its JSON and its one-line errors."""
 
 import dataclasses
+import functools
 import json
 
 import keras
@@ -17,17 +18,9 @@ def localize(import_script):
 
 
 @pytest.fixture
-def one_line(localize, capfd):
+def one_line(localize, one_line_of):
     """Runs the recipe with bad input and gives its one line on standard error."""
-
-    def run(*arguments):
-        assert localize.main([str(argument) for argument in arguments]) == 2
-        printed = capfd.readouterr()
-        assert printed.out == ""
-        assert printed.err.count("\n") == 1 and printed.err.startswith("localize: "), printed.err
-        return printed.err
-
-    return run
+    return functools.partial(one_line_of, localize)
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 import csv
 import dataclasses
-import io
+import functools
 import json
-import os
 import pathlib
 import shutil
-import tracemalloc
 import types
 
 import keras
@@ -18,18 +16,11 @@ from PIL import Image
 from keras_patchpu import PatchClassifier, localization, serving, training
 from keras_patchpu.data import decode_and_resize
 from keras_patchpu.overlay import draw_overlay
-from keras_patchpu.serving.description import Description
 from keras_patchpu.serving.pictures import NO_PICTURE
 from keras_patchpu.training import Thresholds
 
 NAMES = ["cat", "chair", "Hündin", "person", "a/b 牛", "sheep"]
 SAFE_NAMES = ["cat", "chair", "Hündin", "person", "a_b_牛", "sheep"]
-
-
-@pytest.fixture(scope="module")
-def predict(import_script):
-    """The module `recipes/predict.py`."""
-    return import_script("recipes", "predict")
 
 
 @pytest.fixture
@@ -243,17 +234,9 @@ def test_no_thresholds(lines, finished, photos):
 
 
 @pytest.fixture
-def fails(predict, capsys):
+def fails(predict, one_line_of):
     """Runs the recipe with what stops it, and gives its one line on standard error."""
-
-    def ask(*arguments):
-        assert predict.main([str(argument) for argument in arguments]) == 2
-        printed = capsys.readouterr()
-        assert printed.out == "" and printed.err.count("\n") == 1
-        assert printed.err.startswith("predict: ")
-        return printed.err
-
-    return ask
+    return functools.partial(one_line_of, predict)
 
 
 def test_what_stops_all(fails, finished, run, photos, tmp_path):
@@ -279,80 +262,6 @@ def test_bad_options(predict, capsys, option):
         predict.main(["run", "a.png", *option.split()])
     assert stop.value.code == 2
     assert option.split()[0] in capsys.readouterr().err
-
-
-class Fake:
-    """A model that answers at once, and keeps nothing but the sizes of its batches."""
-
-    description = Description(NAMES, 64, "stretch", [[0, 0, 64, 64]])
-
-    def __init__(self, stop_after=None):
-        self.batches = []
-        self.stop_after = stop_after
-
-    def predict(self, pictures):
-        self.batches.append(len(pictures))
-        if len(self.batches) == self.stop_after:
-            raise KeyboardInterrupt
-        scores = np.array([0.1, 0.2, 0.3, 0.4, 0.0, 0.0], "float32")
-        none = np.zeros((0, 1, 1), "float32")
-        return [serving.Answer(scores, [], none[:, 0, 0], none, "ok") for _ in pictures]
-
-
-@pytest.fixture
-def fake(predict, monkeypatch):
-    def replace(**options):
-        model = Fake(**options)
-        monkeypatch.setattr(predict, "open_model", lambda path: (model, None))
-        return model
-
-    return replace
-
-
-def test_memory_does_not_grow_with_the_number(predict, fake, tmp_path, monkeypatch):
-    """16 pictures of 200 KB are in memory, of 48 as of 240."""
-    monkeypatch.setattr("sys.stdout", io.StringIO())
-    size = 200_000
-
-    def peak(number):
-        model = fake()
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        for row in range(number):
-            (folder / f"{row:03}.png").write_bytes(bytes(size))
-        tracemalloc.start()
-        try:
-            assert predict.main([str(tmp_path), str(folder), "--json"]) == 0
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-            assert model.batches[-number // 16 :] == [16] * (number // 16)
-
-    peaks = [peak(48), peak(240)]
-    assert 16 * size < peaks[0] and max(peaks) < 17 * size
-
-
-def test_ctrl_c_keeps_what_there_is(predict, fake, tmp_path, capsys):
-    fake(stop_after=2)
-    files = [tmp_path / f"{row}.png" for row in range(20)]
-    for file in files:
-        file.write_bytes(b"x")
-    arguments = ["model", *map(str, files), "--csv", str(tmp_path / "out.csv"), "--top", "1"]
-    assert predict.main(arguments) == 130
-    printed = capsys.readouterr()
-    assert len(printed.out.splitlines()) == 16 and printed.err == "predict: stopped\n"
-    assert len((tmp_path / "out.csv").read_text().splitlines()) == 17
-
-
-def test_odd_names_in_a_csv_file(predict, fake, tmp_path):
-    fake()
-    name = os.fsencode(tmp_path) + b'/\xff, "x"\n.png'
-    pathlib.Path(os.fsdecode(name)).write_bytes(b"x")
-    out = tmp_path / "out.csv"
-    assert predict.main(["model", os.fsdecode(name), "--csv", str(out), "--top", "1"]) == 0
-    with open(out, newline="", encoding="utf-8", errors="surrogateescape") as file:
-        _, row = csv.reader(file)
-    assert os.fsencode(row[0]) == name and row[1:] == ["ok", "person", "0.400000"]
 
 
 @pytest.mark.slow

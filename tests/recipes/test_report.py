@@ -1,5 +1,6 @@
 """`report.html` at the end of a run and of a comparison, and `recipes/report.py`, anew."""
 
+import functools
 import html.parser
 import json
 import shutil
@@ -30,17 +31,9 @@ def report(import_script):
 
 
 @pytest.fixture
-def one_line(report, capfd):
+def one_line(report, one_line_of):
     """Runs the recipe with bad input and gives its one line on standard error."""
-
-    def run(*arguments):
-        assert report.main([str(argument) for argument in arguments]) == 2
-        printed = capfd.readouterr()
-        assert printed.out == ""
-        assert printed.err.count("\n") == 1 and printed.err.startswith("report: "), printed.err
-        return printed.err
-
-    return run
+    return functools.partial(one_line_of, report)
 
 
 def test_a_run_ends_with_a_report(finished):

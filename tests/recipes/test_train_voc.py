@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import average_precision_score
 
-from keras_patchpu import data, losses
+from keras_patchpu import data, losses, training
 
 
 def test_it_says_what_it_will_do(finished):
@@ -54,6 +54,7 @@ def test_it_ends_with_the_table_and_what_to_do_next(finished, voc):
 
 def test_it_leaves_a_run_directory(finished):
     assert {path.name for path in finished.out.iterdir()} == {
+        ".lock",
         "checkpoints",
         "config.json",
         "history.csv",
@@ -64,7 +65,8 @@ def test_it_leaves_a_run_directory(finished):
         "tensorboard",
         "weak_negatives.json",
     }
-    assert [path.name for path in (finished.out / "checkpoints").iterdir()] == ["epoch-0004.keras"]
+    checkpoints = {path.name for path in (finished.out / "checkpoints").iterdir()}
+    assert checkpoints == {"epoch-0003.keras", "epoch-0004.keras"}
     config = json.loads((finished.out / "config.json").read_text())
     for name, value in {"loss": "wn", "seed": 0, "image_size": 64, "epochs": 4}.items():
         assert config[name] == value
@@ -93,7 +95,7 @@ def test_tensorboard_has_the_history(finished):
     for file in (finished.out / "tensorboard").iterdir():
         for event in tf.compat.v1.train.summary_iterator(str(file)):
             for value in event.summary.value:
-                found[value.tag, event.step] = float(tf.make_ndarray(value.tensor))
+                found[value.tag, event.step] = tf.make_ndarray(value.tensor)
     with open(finished.out / "history.csv", newline="") as file:
         for row in csv.DictReader(file):
             for name in ("loss", "test_map", "images_per_second"):
@@ -103,6 +105,8 @@ def test_tensorboard_has_the_history(finished):
         for name in ("precision", "recall"):
             tag = f"weak_negatives/{name}"
             assert found[tag, row["epoch"]] == pytest.approx(row[name], rel=1e-5)
+    for kind in ("pictures/", "pr_curves/"):
+        assert {step for tag, step in found if tag.startswith(kind)} == {1, 2, 3, 4}
 
 
 def test_the_metrics_are_those_of_the_saved_model(finished, voc):
@@ -156,10 +160,11 @@ def test_a_finished_run_is_resumed_to_the_same_end(
 
 
 @pytest.mark.parametrize("loss", [loss for loss in losses.LOSSES if loss != "wn"])
-def test_every_loss_starts(train_voc, small_run, loss, tmp_path):
+def test_every_loss_starts(train_voc, import_script, small_run, loss, tmp_path):
     options = train_voc.parse_arguments(small_run(tmp_path / "a", tmp_path, "--loss", loss))
-    run, out = train_voc.plan(options)
-    described = train_voc.training_command.describe(run, out)
+    run, out = train_voc.data_set_training.plan(options)
+    model = training.make_model(run)
+    described = import_script("recipes", "training_log").describe(run, out, model)
     assert ("all labels" in described) == (loss in ("bce", "focal", "asl"))
     # The estimates of ROLE, 22 x 20, are trained but no part of the classifier.
     assert "218,050 trainable" in described
@@ -169,16 +174,18 @@ def test_every_loss_starts(train_voc, small_run, loss, tmp_path):
 def test_digits_need_no_option_but_their_name(train_voc, monkeypatch, tmp_path):
     scenes = [data.read_digits(split, num_examples=5) for split in ("train", "test")]
     monkeypatch.setattr(data, "read_source", lambda source, seed: tuple(scenes))
-    run, out = train_voc.plan(train_voc.parse_arguments(["--data", "digits", "--loss", "an"]))
+    run, out = train_voc.data_set_training.plan(
+        train_voc.parse_arguments(["--data", "digits", "--loss", "an"])
+    )
     assert out == "runs/digits-an-0"
-    assert run.recipe == train_voc.training.RECIPES["digits"]
+    assert run.recipe == training.RECIPES["digits"]
     assert np.all(run.observed.sum(axis=1) == 1) and np.all(run.observed <= run.train.labels)
 
 
 def test_options_take_the_place_of_the_recipe(train_voc, voc):
     options = ["--data", str(voc), "--image-size", "256", "--levels", "3", "--epochs", "2"]
-    run, out = train_voc.plan(train_voc.parse_arguments(options))
-    paper = train_voc.training.RECIPES["paper"]
+    run, out = train_voc.data_set_training.plan(train_voc.parse_arguments(options))
+    paper = training.RECIPES["paper"]
     assert run.recipe == dataclasses.replace(paper, image_size=256, num_levels=3, epochs=2)
     assert run.expected_positives == 1.5
     assert out == "runs/voc2012-wn-0"
@@ -187,7 +194,7 @@ def test_options_take_the_place_of_the_recipe(train_voc, voc):
 def test_the_draw_of_another_run_is_repeated(train_voc, finished, small_run, tmp_path):
     def observed(*options):
         options = small_run(tmp_path / "a", tmp_path, *options)
-        return train_voc.plan(train_voc.parse_arguments(options))[0].observed
+        return train_voc.data_set_training.plan(train_voc.parse_arguments(options))[0].observed
 
     uniform = observed()
     np.testing.assert_array_equal(
@@ -206,7 +213,7 @@ def test_help(recipe, request, capsys):
     assert "--data" in printed and "python recipes/" in printed
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_baseline_with_augmentation_from_start_to_end(train_voc, small_run, tmp_path, capsys):
     out, models = tmp_path / "run", tmp_path / "models"
     options = ["--model", "resnet50", "--loss", "en+scl", "--augment", "flip,crop,colour"]
@@ -223,7 +230,7 @@ def test_a_baseline_with_augmentation_from_start_to_end(train_voc, small_run, tm
 def test_a_part_is_held_out_and_measured_after_each_epoch(train_voc, small_run, tmp_path):
     out = tmp_path / "run"
     arguments = small_run(out, tmp_path / "models", "--hold-out", "0.3", "--epochs", "2")
-    run, _ = train_voc.plan(train_voc.parse_arguments(arguments))
+    run, _ = train_voc.data_set_training.plan(train_voc.parse_arguments(arguments))
     assert not set(run.train.keys) & set(run.validation.keys)
     assert len(run.train) + len(run.validation) == 22 and len(run.validation) > 1
     assert run.observed.shape == (len(run.train), 20)
@@ -232,7 +239,7 @@ def test_a_part_is_held_out_and_measured_after_each_epoch(train_voc, small_run, 
 
     assert train_voc.main(arguments) == 0
     again = train_voc.parse_arguments([*arguments, "--draw", str(out / "observed.csv")])
-    repeated, _ = train_voc.plan(again)
+    repeated, _ = train_voc.data_set_training.plan(again)
     np.testing.assert_array_equal(repeated.observed, run.observed)
     np.testing.assert_array_equal(repeated.validation_observed, run.validation_observed)
     with open(out / "history.csv", newline="") as file:

@@ -171,7 +171,7 @@ def make_facts(make_split):
                 "images_per_second": [20.0] * epochs,
                 "seconds": [60.0] * epochs,
             },
-            weak_negatives=[_weak(epoch) for epoch in values] if weak_negatives else [],
+            weak_negatives=[_weak(epoch, names) for epoch in values] if weak_negatives else [],
             num_parameters=12345,
             grids=[(2, 2), (1, 1)],
             test=test,
@@ -182,7 +182,7 @@ def make_facts(make_split):
     return make
 
 
-def _weak(epoch):
+def _weak(epoch, names):
     tenths = [
         {
             "above": place / 10,
@@ -196,7 +196,15 @@ def _weak(epoch):
     ]
     shares = {"precision": 0.9, "weighted_precision": 0.95, "recall": 0.1 * epoch, "base_rate": 0.8}
     counts = {"unobserved": 1000, "weak_negatives": 450}
-    return {"epoch": epoch, **shares, **counts, "tenths": tenths}
+    # Of label k, k are hidden, of which one has a weak negative, as have half of the absent.
+    labels = {}
+    for hidden, name in enumerate(names):
+        found = 50 + min(hidden, 1)
+        labels[name] = {
+            **{"unobserved": 100 + hidden, "absent": 100, "weak_negatives": found, "recall": 0.5},
+            **{"precision": 50 / found - 0.01 * (epoch == 1), "base_rate": 100 / (100 + hidden)},
+        }
+    return {"epoch": epoch, **shares, **counts, "tenths": tenths, "labels": labels}
 
 
 def _gallery(test):
@@ -256,7 +264,8 @@ def make_comparison(tmp_path_factory):
                 history = {"test_map": [value / 2, value]}
                 precisions = {name: value + place / 10 for place, name in enumerate(names)}
                 positives = dict.fromkeys(names, 7)
-                weak = [_weak(1), _weak(2)] if weak_negatives and loss == "wn" else []
+                logged = (1, 2) if weak_negatives and loss == "wn" else ()
+                weak = [_weak(epoch, names) for epoch in logged]
                 runs.append(
                     ComparedRun(cell, directory, result, history, precisions, positives, weak)
                 )

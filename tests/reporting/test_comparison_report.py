@@ -54,9 +54,16 @@ def test_means_deviations_and_differences(make_comparison, read_page):
     )
 
 
+def test_models_are_compared_by_the_same_loss(make_comparison, read_page):
+    maps = {("patch", "an"): [40.0, 41.0, 40.5], ("resnet50", "an"): [50.0, 51.5, 51.0]}
+    html = render_comparison_report(make_comparison(maps))
+    assert "loss patch less resnet50 an −10.3" in squeezed(read_page(html))
+    assert "<strong>−10.3</strong>" in html
+
+
 def test_published_numbers_of_the_same_data(make_comparison, read_page):
     text = squeezed(read_page(render_comparison_report(make_comparison(MAPS, data="VOC2012"))))
-    assert "61.6 [1]" in text and "60.4 [1]" in text and "Jouanneau" in text
+    assert "61.6 patch [1]" in text and "60.4 patch [1]" in text and "Jouanneau" in text
 
 
 def test_nothing_has_ended(make_comparison, read_page):
@@ -136,6 +143,11 @@ def test_from_the_files(comparison, read_page):
         (GRID, "{", "damaged"),
         (GRID, "{}", "recipes/compare.py"),
         (GRID, '{"command": "x", "runs": [1]}', "recipes/compare.py"),
+        (
+            GRID,
+            '{"command": "x", "runs": [{"model": "../../x", "loss": "wn", "seed": 0}]}',
+            "no run is called ../../x-wn-0",
+        ),
         ("patch-en_cl-0/metrics.json", "{}", "metrics.json"),
         ("patch-en_cl-0/history.csv", "epoch\n1\n", "history.csv"),
     ],

@@ -132,6 +132,20 @@ def test_the_keyboard_is_enough(open_page):
     assert places == sorted(places)
 
 
+def test_a_script_that_got_in_is_not_run(browser, report):
+    """Names are escaped; this is a second lock, and without it the script does run."""
+    evil = "<script>document.title = 'evil'</script>"
+    locked = report.read_text(encoding="utf-8").replace("</main>", f"{evil}</main>")
+    open_to_all = locked.replace("Content-Security-Policy", "Other")
+    file = report.with_name("evil.html")
+    for text, is_run in ((open_to_all, True), (locked, False)):
+        file.write_text(text, encoding="utf-8")
+        page = browser.new_page()
+        page.goto(file.as_uri())
+        assert (page.title() == "evil") == is_run
+        page.close()
+
+
 def test_a_link_of_the_contents_leads_to_its_section(open_page):
     page = open_page(360, "light")
     page.emulate_media(reduced_motion="reduce")

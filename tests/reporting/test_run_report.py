@@ -62,6 +62,14 @@ def test_the_figures_are_those_of_scikit_learn(usual):
     assert f"{facts.test.labels.sum() / 60:.2f} in the test images" in page.text
 
 
+def test_weak_negatives_by_label(usual):
+    """As in `_weak`: of label 2 half of the absent and one of two hidden have one."""
+    text = " ".join(usual[1].text.replace("\N{NO-BREAK SPACE}%", "%").split())
+    columns = "label absent of these found hidden of these found precision after epoch 1 of a guess"
+    most, least = "label 3 100 50.0% 3 33.3% 98.0% 97.0% 97.1%", "label 0 100 50.0% 0 –"
+    assert f"{columns} {most} label 2 100 50.0% 2 50.0% 98.0% 97.0% 98.0%" in text and least in text
+
+
 def test_every_picture_says_what_it_is(usual):
     facts, page = usual
     alts = [image["alt"] for image in page.all("img")]

@@ -4,7 +4,6 @@ import base64
 import importlib
 import io
 import pathlib
-import socket
 import sys
 import time
 
@@ -210,25 +209,6 @@ def test_no_answer_in_time(server, protocol):
 
 
 @BOTH
-def test_nobody_listens(protocol):
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # not listened at, and nobody else can
-        url = f"{protocol}://127.0.0.1:{unused.getsockname()[1]}/v1/models/model"
-        with Client(url, timeout=20) as client, pytest.raises(ConnectionError) as error:
-            client.predict([picture(0)])
-    assert url in one_line(error) and "refused" in one_line(error)
-
-
-@pytest.mark.parametrize("host", ["a..b", "b" * 70, "no-such-host.invalid"])
-@BOTH
-def test_a_host_that_is_none(protocol, host):
-    with Client(f"{protocol}://{host}:8501/v1/models/model", timeout=20, retries=0) as client:
-        with pytest.raises((ConnectionError, TimeoutError)) as error:
-            client.predict([picture(0)])
-    assert host in one_line(error)
-
-
-@BOTH
 def test_the_port_of_the_other_protocol(server, protocol):
     other = {"http": "grpc", "grpc": "http"}[protocol]
     url = f"{protocol}://127.0.0.1:{server.ports[other]}/v1/models/model"
@@ -299,14 +279,6 @@ def test_another_model_behind_the_name(other_models, case):
                 with pytest.raises(InputError, match="keras_patchpu.serving.export") as error:
                     client.predict([picture(0)])
             assert word in one_line(error)
-
-
-def test_grpc_without_its_package(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
-    with pytest.raises(InputError) as error:
-        Client("grpc://localhost:8500/v1/models/model")
-    assert "pip install 'keras_patchpu[serving]'" in one_line(error)
-    Client("http://localhost:8501/v1/models/model").close()
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def test_the_paper():
         "augment": (),
         "model": "patch",
         "weights": None,
+        "rematerialise": None,
     }
     optimizer = make_optimizer(PAPER, num_examples=5717)
     assert type(optimizer) is keras.optimizers.Lamb
@@ -105,3 +106,10 @@ def test_a_level_without_a_patch(sizes):
 def test_a_last_level_of_one_patch(sizes):
     recipe = Recipe(*sizes)
     PatchClassifier(2, recipe.image_size, recipe.patch_size, recipe.num_levels)
+
+
+@pytest.mark.parametrize("model", ["resnet50", "query2label"])
+def test_baselines_need_32_pixels(model):
+    small = dataclasses.replace(RECIPES["digits"], model=model, image_size=32)
+    with pytest.raises(InputError, match=f"--image-size 31 is too small for {model}: give 32"):
+        dataclasses.replace(small, image_size=31)

@@ -109,7 +109,8 @@ def test_the_sample_hangs_on_the_keys_alone(run):
     assert list(sample_rows(keys[:2])) == [0, 1]
 
 
-def test_a_damaged_file_is_named(run, directory):
-    (directory.path / "weak_negatives.json").write_text('{"epochs": [')
+@pytest.mark.parametrize("content", ['{"epochs": [', "{}", '{"epochs": 3}', '{"epochs": [{}, 1]}'])
+def test_a_damaged_file_is_named(run, directory, content):
+    (directory.path / "weak_negatives.json").write_text(content)
     with pytest.raises(InputError, match="weak_negatives.json is damaged"):
         WeakNegativeLog(run, directory, 1, None)

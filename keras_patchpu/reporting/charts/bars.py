@@ -3,7 +3,14 @@
 import math
 from collections.abc import Sequence
 
-from keras_patchpu.reporting.charts.drawing import BLUE, INK, MUTED, Chart, draw, shown_name
+from keras_patchpu.reporting.charts.drawing import (
+    BLUE,
+    MUTED,
+    Chart,
+    draw,
+    shown_name,
+    write_value,
+)
 
 # More do not fit on a page that is read; then the best and the worst are drawn.
 MOST_LABELS = 60
@@ -49,15 +56,7 @@ def draw_average_precisions(
                 continue
             value, count = precisions[label], positives[label]
             axes.barh(place, value, height=0.74, color=BLUE, alpha=0.35 if count < few else 0.9)
-            axes.annotate(
-                f"{value:.1f}",
-                (value, place),
-                (4, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=9,
-                color=INK,
-            )
+            write_value(axes, place, value)
             axes.annotate(f"{count:,}", (1, place), **beside, va="center")
         axes.annotate("images", (1, -0.9), **beside, va="bottom")
         names = ["" if label is None else shown_name(label_names[label]) for label in order]

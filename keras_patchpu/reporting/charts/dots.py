@@ -12,6 +12,7 @@ from keras_patchpu.reporting.charts.drawing import (
     Chart,
     draw,
     shown_name,
+    write_value,
 )
 
 # Of the places where numbers were published.
@@ -114,14 +115,7 @@ def draw_costs(
         axes.grid(axis="x")
         for place, value in enumerate(values):
             axes.barh(place, value, height=0.7, color=MUTED, alpha=0.55)
-            axes.annotate(
-                f"{value:.{digits}f}",
-                (value, place),
-                (4, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=10,
-            )
+            write_value(axes, place, value, digits)
         axes.set_yticks(range(len(rows)), [shown_name(row) for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(0, 1.15 * max(values) or 1)

@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 # What the drawing is made with, and the variable of the page's style sheet that takes its place,
@@ -105,6 +106,19 @@ def draw(
         paint(figure)
         figure.savefig(stream, format="svg", transparent=True, metadata=nothing)
     return Chart(_for_page(stream.getvalue(), name, alt, width), alt)
+
+
+def write_value(axes: Axes, place: float, value: float, digits: int = 1) -> None:
+    """Writes the value of a lying bar behind its end."""
+    axes.annotate(
+        f"{value:.{digits}f}",
+        (value, place),
+        (4, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=9,
+        color=INK,
+    )
 
 
 def shown_name(name: str) -> str:

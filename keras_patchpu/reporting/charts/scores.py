@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import expit
 
-from keras_patchpu.reporting.calibration import Calibration, sigmoid
+from keras_patchpu.reporting.calibration import Calibration
 from keras_patchpu.reporting.charts.drawing import (
     BLUE,
     GREEN,
@@ -86,7 +87,7 @@ def _ticks(low, high):
 
 
 def _score(logits):
-    return sigmoid(np.median(logits))
+    return expit(float(np.median(logits)))
 
 
 def draw_reliability(name: str, calibration: Calibration) -> Chart:
