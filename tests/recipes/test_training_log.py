@@ -171,10 +171,16 @@ class TestDevice:
 
         return of
 
-    @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+    @pytest.mark.parametrize("backend", ["tensorflow", "torch"])
     def test_no_accelerator(self, device, backend):
         pytest.importorskip(backend)
         assert device(backend).endswith(" CPU cores")
+
+    def test_jax_without_accelerator(self, device, monkeypatch):
+        # JAX itself is not asked here: from then on it warns of each process that a test starts.
+        cpu = types.SimpleNamespace(platform="cpu", device_kind="cpu")
+        monkeypatch.setattr(pytest.importorskip("jax"), "devices", lambda: [cpu])
+        assert device("jax").endswith(" CPU cores")
 
     def test_tensorflow(self, device, monkeypatch):
         gpus = [types.SimpleNamespace(name="/physical_device:GPU:0")]

@@ -1,7 +1,8 @@
 import json
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -113,23 +114,26 @@ def test_two_at_the_same_part_write_it_once(tmp_path):
     assert calls == [["a"]] and skipped == [1]
 
 
-def _killed_within(folder, files):
-    def half(names, path):
-        path.write_text(names[0])
-        if names[0] == files[2]:
-            os.kill(os.getpid(), signal.SIGKILL)
-        write_names(names, path)
+KILLED_WITHIN = """
+import os, pathlib, signal, sys
+from keras_patchpu.serving import PredictionParts
 
-    PredictionParts(folder, lambda: files, 2, "a").write_missing(1, 0, half, print)
+folder, *files = sys.argv[1:]
+
+def half(names, path):
+    path.write_text(names[0])
+    if names[0] == files[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    path.write_text("".join(f"{name}\\n" for name in names))
+
+PredictionParts(pathlib.Path(folder), lambda: files, 2, "a").write_missing(1, 0, half, print)
+"""
 
 
 def test_a_process_that_is_killed_leaves_no_half_part(tmp_path):
     files = list("abcde")
-    context = multiprocessing.get_context("fork")
-    process = context.Process(target=_killed_within, args=(tmp_path, files))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    process = subprocess.run([sys.executable, "-c", KILLED_WITHIN, tmp_path, *files])
+    assert process.returncode == -signal.SIGKILL
     parts = PredictionParts(tmp_path, lambda: files, 2, "a")
     assert parts.num_missing() == 2 and written(tmp_path) == ["a", "b", ""]
     parts.write_missing(1, 0, write_names, print)
