@@ -1,9 +1,11 @@
 """Fixtures that more than one part of the tests uses."""
 
 import contextlib
+import importlib
 import os
 import pathlib
 import resource
+import sys
 import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is first imported
@@ -205,6 +207,15 @@ if BACKEND == "jax":
         import jax
 
         jax.clear_caches()
+
+
+@pytest.fixture(scope="session")
+def import_benchmark():
+    """Imports a file of `benchmarks/`: `import_benchmark("ablations")`."""
+    folder = str(pathlib.Path(__file__).parents[1] / "benchmarks")
+    if folder not in sys.path:
+        sys.path.append(folder)
+    return importlib.import_module
 
 
 @pytest.fixture(scope="session", autouse=True)

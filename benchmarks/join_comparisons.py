@@ -1,0 +1,88 @@
+"""Runs of compare.py, made on several days or machines, as one table and one plot.
+
+    python benchmarks/join_comparisons.py comparisons/voc --runs runs.json \\
+        --table table.csv --plot plot.png
+
+Adds the finished runs of each directory of a comparison to RUNS, and makes the table and the plot
+of all that are in there, with those of machines that are gone. Prints what can be told apart.
+"""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import sys
+
+from keras_patchpu import comparison
+from keras_patchpu.comparison.differences import differences_as_markdown
+from keras_patchpu.comparison.figures import RULES, frequent_figure
+from keras_patchpu.errors import InputError
+from keras_patchpu.reporting.comparison_facts import gather_comparison_facts
+
+# What may differ between the runs of one table.
+OF_A_RUN = ("num_train", "num_validation", "loss", "seed", "model", "observed")
+
+
+def read(path: pathlib.Path) -> dict[str, comparison.Result]:
+    """The runs of a file, by their name."""
+    if not path.exists():
+        return {}
+    found = [comparison.Result(**run) for run in json.loads(path.read_text(encoding="utf-8"))]
+    found = [dataclasses.replace(run, cell=comparison.Cell(**run.cell)) for run in found]
+    return {run.cell.name: run for run in found}
+
+
+def add(runs: dict[str, comparison.Result], directory: pathlib.Path) -> None:
+    """Adds what has ended in the directory of a comparison.
+
+    Raises:
+        InputError: a run has another configuration than those that are there.
+    """
+    for run in gather_comparison_facts(directory).ended:
+        for other in runs.values():
+            differs = [
+                name
+                for name in run.result.config.keys() | other.config.keys()
+                if name not in OF_A_RUN and run.result.config.get(name) != other.config.get(name)
+            ]
+            if differs:
+                raise InputError(
+                    f"{run.directory.path} has another {differs[0]} than {other.cell}: give each "
+                    "configuration a file of its own"
+                )
+        runs[run.cell.name] = run.result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("directories", nargs="*", type=pathlib.Path, help="--out of compare.py")
+    parser.add_argument("--runs", required=True, type=pathlib.Path, help="JSON, read and written")
+    parser.add_argument("--table", required=True, type=pathlib.Path, help="CSV to write")
+    parser.add_argument("--plot", required=True, type=pathlib.Path, help="PNG to write")
+    options = parser.parse_args(arguments)
+    try:
+        runs = read(options.runs)
+        for directory in options.directories:
+            add(runs, directory)
+    except InputError as error:
+        print(f"join_comparisons: {error}", file=sys.stderr)
+        return 2
+    if not runs:
+        print("join_comparisons: no run has ended", file=sys.stderr)
+        return 2
+    content = json.dumps([dataclasses.asdict(run) for run in runs.values()], indent=1)
+    options.runs.write_text(content + "\n", encoding="utf-8")
+
+    rows = comparison.group_by_loss([run.cell for run in runs.values()], [*runs.values()])
+    comparison.write_csv(options.table, rows)
+    config = next(iter(runs.values())).config
+    title = f"{config['data']}, a part of it, at {config['image_size']} pixels: {len(runs)} runs"
+    comparison.draw_plot(options.plot, rows, title)
+    print(differences_as_markdown(rows, (frequent_figure(rows) or RULES[0]).of))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
