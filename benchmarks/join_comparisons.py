@@ -13,6 +13,9 @@ import json
 import pathlib
 import sys
 
+import quiet_start  # noqa: F401  before all that imports TensorFlow
+
+# isort: split
 from keras_patchpu import comparison
 from keras_patchpu.comparison.differences import differences_as_markdown
 from keras_patchpu.comparison.figures import RULES, frequent_figure
@@ -78,7 +81,10 @@ def main(arguments: list[str] | None = None) -> int:
     rows = comparison.group_by_loss([run.cell for run in runs.values()], [*runs.values()])
     comparison.write_csv(options.table, rows)
     config = next(iter(runs.values())).config
-    title = f"{config['data']}, a part of it, at {config['image_size']} pixels: {len(runs)} runs"
+    title = (
+        f"{config['data']}, {config['num_train']:,} images to train on, "
+        f"{config['num_test']:,} to test, {config['image_size']} pixels: {len(runs)} runs"
+    )
     comparison.draw_plot(options.plot, rows, title)
     print(differences_as_markdown(rows, (frequent_figure(rows) or RULES[0]).of))
     return 0
