@@ -49,6 +49,7 @@ def one_line(read, *arguments, **options):
 
 @hypothesis.given(strategies.text("./\\:a~ \0\n\x1b", max_size=12) | strategies.text(max_size=12))
 @hypothesis.example("a/..")
+@hypothesis.example("::/:")  # a drive to Python
 @hypothesis.settings(max_examples=500)
 def test_no_name_leads_out(name):
     """By the rules of both systems, whatever ours are."""
