@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from keras_patchpu.errors import InputError
 
-# Absolute, with a backslash or a drive (to Python any character may be one), or with a part that is empty, "." or "..".
+# Absolute, with a backslash or a drive, which to Python any character may be, or with a part that
+# is empty, "." or "..".
 _OUTSIDE = re.compile(r"/|.*\\|[A-Za-z]:|.:/|(.*/)?\.{0,2}(/|$)")
 # Invisible characters are text: Persian and emoji need joiners, macOS puts odd spaces into names.
 _NOT_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
