@@ -23,7 +23,7 @@ from keras_patchpu.errors import InputError
 from keras_patchpu.reporting.comparison_facts import gather_comparison_facts
 
 # What may differ between the runs of one table.
-OF_A_RUN = ("num_train", "num_validation", "loss", "seed", "model", "observed")
+OF_A_RUN = {"num_train", "num_validation", "loss", "seed", "model", "observed"}
 
 
 def read(path: pathlib.Path) -> dict[str, comparison.Result]:
@@ -42,15 +42,12 @@ def add(runs: dict[str, comparison.Result], directory: pathlib.Path) -> None:
         InputError: a run has another configuration than those that are there.
     """
     for run in gather_comparison_facts(directory).ended:
-        for other in runs.values():
-            differs = [
-                name
-                for name in run.result.config.keys() | other.config.keys()
-                if name not in OF_A_RUN and run.result.config.get(name) != other.config.get(name)
-            ]
-            if differs:
+        first = next(iter(runs.values()), run.result)  # with which all that are there agree
+        config, wanted = run.result.config, first.config
+        for name in sorted((config.keys() | wanted.keys()) - OF_A_RUN):
+            if config.get(name) != wanted.get(name):
                 raise InputError(
-                    f"{run.directory.path} has another {differs[0]} than {other.cell}: give each "
+                    f"{run.directory.path} has another {name} than {first.cell}: give each "
                     "configuration a file of its own"
                 )
         runs[run.cell.name] = run.result
@@ -69,11 +66,10 @@ def main(arguments: list[str] | None = None) -> int:
         runs = read(options.runs)
         for directory in options.directories:
             add(runs, directory)
+        if not runs:
+            raise InputError("no run has ended")
     except InputError as error:
         print(f"join_comparisons: {error}", file=sys.stderr)
-        return 2
-    if not runs:
-        print("join_comparisons: no run has ended", file=sys.stderr)
         return 2
     content = json.dumps([dataclasses.asdict(run) for run in runs.values()], indent=1)
     options.runs.write_text(content + "\n", encoding="utf-8")
