@@ -9,7 +9,7 @@ It trains on train and measures on val, both without the images that have no obj
 `--recipe paper` is section 4.1.2 of Jouanneau et al. (VISAPP 2023), as for VOC; the paper reports
 a test mAP of 63.2 with `--loss wn`, 62.6 with `an`, 61.4 with `epr`, 33.3 with `role` and 65.8
 with `bce`, which sees all labels. It is 14 times the work of VOC, weeks on 2 cores. The resized
-pictures would take 100 GB, so they are decoded anew in every epoch.
+pictures would take 150 GB, so they are decoded anew in every epoch.
 
 All else is as with train_voc.py, what the run leaves, too. Kill it when you like and start it
 again with `--resume`.
