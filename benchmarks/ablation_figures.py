@@ -47,18 +47,31 @@ def finished(study: dict) -> dict[str, dict]:
     return {label: v for label, v in study["variants"].items() if v["runs"]}
 
 
+def less_base(variant: dict, study: dict, runs: dict[str, dict]) -> str:
+    """Test mAP less that of the base, of each seed that both have, in the order of the seeds."""
+    (base,) = (other for other in study["variants"].values() if other["is_base"])
+    of_base = {runs[name]["seed"]: runs[name]["test_map"] for name in base["runs"]}
+    own = {runs[name]["seed"]: runs[name]["test_map"] for name in variant["runs"]}
+    return ", ".join(
+        f"{own[seed] - of_base[seed]:+.1f}" for seed in sorted(own.keys() & of_base.keys())
+    )
+
+
 def as_table(study: dict, runs: dict[str, dict]) -> str:
     """A Markdown table; the base in bold."""
-    titles = ["variant", *(title for title, _, _ in COLUMNS), "parameters", "patches", "runs"]
+    titles = [title for title, _, _ in COLUMNS]
+    titles = ["variant", titles[0], "less base, by seed", *titles[1:], "parameters", "patches"]
     lines = [f"| {' | '.join(titles)} |", f"|---|{'---:|' * (len(titles) - 1)}"]
     for label, variant in finished(study).items():
         run = runs[variant["runs"][0]]
+        figures = [as_text(variant[key], decimals) for _, key, decimals in COLUMNS]
         cells = [
             f"**{label}**" if variant["is_base"] else label,
-            *(as_text(variant[key], decimals) for _, key, decimals in COLUMNS),
+            figures[0],
+            "" if variant["is_base"] else less_base(variant, study, runs),
+            *figures[1:],
             f"{run['parameters']:,}",
             str(run["patches"]),
-            str(len(variant["runs"])),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -232,7 +232,10 @@ def test_figures(import_benchmark, tmp_path, capsys):
         "mlp": {"question": "Which?", "variants": variants},
         "theta": {"question": "None?", "variants": {k: variants[k] for k in ("with", "never run")}},
     }
-    runs = {k: {"test_map": v, "parameters": 1234, "patches": 5} for k, v in maps.items()}
+    runs = {
+        name: {"seed": int(name[-1]), "test_map": value, "parameters": 1234, "patches": 5}
+        for name, value in maps.items()
+    }
     results = {"data": "VOC2012", "epochs": 6, "studies": studies, "runs": runs}
     (tmp_path / "a.json").write_text(json.dumps(results))
     figures = import_benchmark("ablation_figures")
@@ -244,8 +247,8 @@ def test_figures(import_benchmark, tmp_path, capsys):
     base, changed = ((pixels == colour).all(axis=-1) for colour in [(230, 159, 0), (86, 180, 233)])
     assert np.flatnonzero(changed.any(axis=0))[0] < np.flatnonzero(base[:150].any(axis=0))[0]
     printed = capsys.readouterr().out
-    assert "| **with** | 81.0 ± 1.4 | - | - | - | - | 1,234 | 5 | 2 |" in printed
-    assert "| without | 60.0 |" in printed and "never run" not in printed
+    assert "| **with** | 81.0 ± 1.4 |  | - | - | - | - | 1,234 | 5 |" in printed
+    assert "| without | 60.0 | -20.0 |" in printed and "never run" not in printed
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[]"])
