@@ -28,7 +28,6 @@ COLUMNS = (
     ("weak negative of the absent", "weak_negative_of_absent", 2),
     ("of hidden positives", "weak_negative_of_hidden_positives", 2),
     ("mean abs. cosine", "mean_absolute_cosine", 2),
-    ("images/s", "images_per_second", 0),
 )
 
 
