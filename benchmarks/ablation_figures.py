@@ -58,8 +58,9 @@ def less_base(variant: dict, study: dict, runs: dict[str, dict]) -> str:
 
 def as_table(study: dict, runs: dict[str, dict]) -> str:
     """A Markdown table; the base in bold."""
-    titles = [title for title, _, _ in COLUMNS]
-    titles = ["variant", titles[0], "less base, by seed", *titles[1:], "parameters", "patches"]
+    test_map, *others = (title for title, _, _ in COLUMNS)
+    titles = ["variant", test_map, "less base, by seed", *others]
+    titles += ["parameters", "patches", "objects cut"]
     lines = [f"| {' | '.join(titles)} |", f"|---|{'---:|' * (len(titles) - 1)}"]
     for label, variant in finished(study).items():
         run = runs[variant["runs"][0]]
@@ -71,6 +72,7 @@ def as_table(study: dict, runs: dict[str, dict]) -> str:
             *figures[1:],
             f"{run['parameters']:,}",
             str(run["patches"]),
+            "-" if variant["objects_cut"] is None else f"{variant['objects_cut']:.0%}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -171,5 +171,18 @@ def measure_embeddings(
     }
 
 
+def objects_cut(run: training.Run) -> float | None:
+    """The share of the test split's boxes that lie in no single patch of the finest level.
+
+    None where there are no boxes.
+    """
+    boxes = np.concatenate([np.zeros((0, 4)), *run.test.boxes])
+    patch = run.recipe.patch_size / run.recipe.image_size
+    # Boxes are float32, and those that end at a patch's edge are whole.
+    first = np.floor(boxes[:, :2] / patch + 1e-4)
+    last = np.floor(boxes[:, 2:] / patch - 1e-4)
+    return _mean((first != last).any(axis=1))
+
+
 def _mean(values):
     return round(float(values.mean()), 6) if len(values) else None

@@ -124,13 +124,15 @@ def collect(runs: list[ablation_run.AblationRun], studies: tuple[Study, ...], co
     results = {run.name: run.read_result() for run in runs if run.is_done}
 
     def describe(variant):
-        names = [run.name for run in runs if run.variant == variant and run.is_done]
+        all_seeds = [run for run in runs if run.variant == variant]
+        names = [run.name for run in all_seeds if run.is_done]
         figures = {}
         for figure in FIGURES if names else ():
             values = [results[name][figure] for name in names if results[name][figure] is not None]
             mean, deviation = mean_and_deviation(values)
             figures[figure] = {"mean": mean, "deviation": deviation}
-        return {"is_base": variant == BASE, "runs": names, **figures}
+        cut = ablation_run.objects_cut(all_seeds[0].run)
+        return {"is_base": variant == BASE, "runs": names, "objects_cut": cut, **figures}
 
     run = runs[0].run
     return {

@@ -141,6 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    parse_arguments(None)  # to help or refuse at once
     if os.environ.get("PYTHONMALLOC") != "malloc":  # which Python reads when it starts
         environment = {**os.environ, "PYTHONMALLOC": "malloc"}
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)

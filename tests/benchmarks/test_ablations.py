@@ -195,6 +195,25 @@ def test_the_measures_of_embeddings(ablations, ablation_run, arguments, theta):
     assert measured["mean_absolute_cosine"] == pytest.approx(pairs.mean(), abs=1e-5)
 
 
+def test_objects_cut(ablations, ablation_run, arguments):
+    """Against the model's own patches, counted in pixels of the scenes."""
+    options = ablations.parse_arguments(arguments)
+    runs = {run.name: run for run in ablations.plan(options, ablations.make_studies("digits"))}
+    test = data.read_digits("test", 100)
+    pixels = [np.round(box * 96).astype(int) for box in np.concatenate(test.boxes)]
+    for name in ("base-0", "16_pixels_3_levels-0", "64_pixels_1_level-0"):
+        model = runs[name].make_model()
+        (rows, columns), *_ = model.attention_grids
+        patches = np.round(model.attention_boxes[: rows * columns] * (96 / 64)).astype(int)
+        whole = [
+            any((box[:2] >= patch[:2]).all() and (box[2:] <= patch[2:]).all() for patch in patches)
+            for box in pixels
+        ]
+        run = dataclasses.replace(runs[name].run, test=test)
+        assert ablation_run.objects_cut(run) == pytest.approx(1 - np.mean(whole), abs=1e-6)
+    assert ablation_run.objects_cut(dataclasses.replace(run, test=test.select([]))) is None
+
+
 def test_the_parts_and_the_loss_of_a_run(ablations, arguments):
     options = ablations.parse_arguments([*arguments, "--seeds", "1"])
     runs = {run.name: run for run in ablations.plan(options, ablations.make_studies("digits"))}
@@ -215,7 +234,7 @@ def test_the_parts_and_the_loss_of_a_run(ablations, arguments):
 def variant(is_base, names, mean, deviation=None):
     figure = {"mean": mean, "deviation": deviation}
     keys = ("weak_negative_of_absent", "weak_negative_of_hidden_positives", "mean_absolute_cosine")
-    return {"is_base": is_base, "runs": names, "test_map": figure} | {
+    return {"is_base": is_base, "runs": names, "test_map": figure, "objects_cut": 0.25} | {
         key: {"mean": None, "deviation": None} for key in keys
     }
 
@@ -246,7 +265,7 @@ def test_figures(import_benchmark, tmp_path, capsys):
     base, changed = ((pixels == colour).all(axis=-1) for colour in [(230, 159, 0), (86, 180, 233)])
     assert np.flatnonzero(changed.any(axis=0))[0] < np.flatnonzero(base[:150].any(axis=0))[0]
     printed = capsys.readouterr().out
-    assert "| **with** | 81.0 ± 1.4 |  | - | - | - | 1,234 | 5 |" in printed
+    assert "| **with** | 81.0 ± 1.4 |  | - | - | - | 1,234 | 5 | 25% |" in printed
     assert "| without | 60.0 | -20.0 |" in printed and "never run" not in printed
 
 
