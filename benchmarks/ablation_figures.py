@@ -46,8 +46,8 @@ def finished(study: dict) -> dict[str, dict]:
     return {label: v for label, v in study["variants"].items() if v["runs"]}
 
 
-def less_base(variant: dict, study: dict, runs: dict[str, dict]) -> str:
-    """Test mAP less that of the base, of each seed that both have, in the order of the seeds."""
+def minus_base(variant: dict, study: dict, runs: dict[str, dict]) -> str:
+    """Test mAP minus that of the base, of each seed that both have, in the order of the seeds."""
     (base,) = (other for other in study["variants"].values() if other["is_base"])
     of_base = {runs[name]["seed"]: runs[name]["test_map"] for name in base["runs"]}
     own = {runs[name]["seed"]: runs[name]["test_map"] for name in variant["runs"]}
@@ -59,7 +59,7 @@ def less_base(variant: dict, study: dict, runs: dict[str, dict]) -> str:
 def as_table(study: dict, runs: dict[str, dict]) -> str:
     """A Markdown table; the base in bold."""
     test_map, *others = (title for title, _, _ in COLUMNS)
-    titles = ["variant", test_map, "less base, by seed", *others]
+    titles = ["variant", test_map, "minus base, by seed", *others]
     titles += ["parameters", "patches", "objects cut"]
     lines = [f"| {' | '.join(titles)} |", f"|---|{'---:|' * (len(titles) - 1)}"]
     for label, variant in finished(study).items():
@@ -68,7 +68,7 @@ def as_table(study: dict, runs: dict[str, dict]) -> str:
         cells = [
             f"**{label}**" if variant["is_base"] else label,
             figures[0],
-            "" if variant["is_base"] else less_base(variant, study, runs),
+            "" if variant["is_base"] else minus_base(variant, study, runs),
             *figures[1:],
             f"{run['parameters']:,}",
             str(run["patches"]),

@@ -8,8 +8,8 @@
 Seven studies, see ablation_studies.py. Each has the paper's model with `wn`, the base, and some
 variants of it; all are trained by the same recipe on the same images, and of one seed with the same
 observed labels. The base is in every study and is run once a seed. For the digits a seed is 16
-runs of 6 to 10 minutes on 2 cores. For VOC it is 18, and an epoch takes 3,500 images of `small`
-about 2 minutes.
+runs, most of 7 to 12 minutes on a core. For VOC it is 18, and an epoch takes 3,500 images of
+`small` about 2 minutes.
 
 One run after the other, seed by seed, each in RUNS/VARIANT-SEED with a log.txt. Stop it when you
 like, by Ctrl-C or harder: the same command goes on with the last whole epoch and leaves out what is
