@@ -125,7 +125,9 @@ def test_stopped_and_started_again(ablations, one_block, arguments, tmp_path, mo
     assert run["patches"] == 5 and run["config"]["parts"] == {"mlp": False}
     assert content["runs"]["base-3"]["parameters"] - run["parameters"] == 2 * (8 * 8 + 8)
     assert content["studies"]["theta"]["variants"]["theta 0"]["runs"] == ["base-3"]
-    not_run = {"is_base": False, "runs": []}
+    # What the patches cut is of the scenes, and known of what was not run.
+    not_run = {"is_base": False, "runs": [], "objects_cut": with_mlp["objects_cut"]}
+    assert 0 < with_mlp["objects_cut"] < 1
     assert content["studies"]["theta"]["variants"]["theta 0.5"] == not_run
 
     # Done runs stay, and are in the results whatever is asked for.
