@@ -1,7 +1,7 @@
 """Say what is on pictures, by a trained model on this computer.
 
     python recipes/predict.py runs/digits-wn-0 cat.jpg dog.png
-    python recipes/predict.py saved_models/digits-wn-0 photos --top 3 --csv labels.csv
+    python recipes/predict.py saved_models/digits-wn-0 photos --top 3 --csv found.csv
     python recipes/predict.py runs/digits-wn-0 photos --threshold calibrated --overlay seen
 
 The model is the directory of a finished run or a SavedModel, of which the newest version is taken;
