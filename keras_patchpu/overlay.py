@@ -14,10 +14,11 @@ def draw_overlay(
 ) -> Image.Image:
     """Draws a map in red over a picture, and `label: score` in a bar below it.
 
-    The map covers the whole picture, as with `resize="stretch"`, which every recipe uses. Each of
-    its cells is one flat rectangle of red: opacity 0 where the attention is 0 and 0.6 where it is
-    1. It is not scaled by its own maximum, so that maps can be compared, and attention that is
-    spread over many patches looks as faint as it is.
+    The map covers the whole picture: with `resize="pad"`, or where patches leave over a part of the
+    square, `localization.dense_maps` and `maps_in_picture` make such a map. Each of its cells is
+    one flat rectangle of red: opacity 0 where the attention is 0 and 0.6 where it is 1. It is not
+    scaled by its own maximum, so that maps can be compared, and attention that is spread over many
+    patches looks as faint as it is.
 
     Args:
         picture: of any mode and size `W` by `H`. Opened by PIL, it is not turned by its EXIF

@@ -39,7 +39,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "/labels/LABEL for another version than the newest one",
     )
     answers.add_output_options(
-        parser, "labels to print, and to draw by --overlay; default: print all, draw the best one"
+        parser,
+        "labels to print, and to draw by --overlay; default: print all, draw the best one",
+        ". The map of the finest patches is drawn over the whole picture, which they cover where "
+        "their size divides that of the model's images; predict.py draws it in its place",
     )
     parser.add_argument(
         "--timeout", type=seconds, default=30.0, help="seconds for an answer; default: 30"

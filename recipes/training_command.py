@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import math
 import pathlib
 import shlex
 import sys
@@ -31,6 +32,14 @@ def add_training_options(parser: argparse.ArgumentParser, recipe_help: str) -> N
         help="what the backbone of a baseline starts from; default: random weights",
     )
     parser.add_argument("--loss", choices=losses.LOSSES, default="wn", help="default: wn")
+    parser.add_argument(
+        "--loss-options",
+        type=loss_options,
+        default={},
+        metavar="NAME=NUMBER,...",
+        help="in place of the loss's defaults, which are those for VOC where its authors have "
+        f"others for other data: {_list_loss_options()}",
+    )
     parser.add_argument("--seed", type=natural, default=0, help="of labels, weights and order")
     parser.add_argument(
         "--out", help="the run's directory; default: runs/<data>[-<model>]-<loss>-<seed>"
@@ -89,6 +98,15 @@ def add_training_options(parser: argparse.ArgumentParser, recipe_help: str) -> N
     )
 
 
+def _list_loss_options():
+    """`wn: theta=0.0, ...; an_ls: ...`."""
+    lists = {
+        loss: ", ".join(f"{name}={value}" for name, value in training.options_of(loss).items())
+        for loss in losses.LOSSES
+    }
+    return "; ".join(f"{loss}: {options}" for loss, options in lists.items() if options)
+
+
 def augmentations(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     for name in names:
@@ -97,6 +115,20 @@ def augmentations(text: str) -> tuple[str, ...]:
                 f"{text}: no augmentation {name!r}: choose of {', '.join(data.AUGMENTATIONS)}"
             )
     return names
+
+
+def loss_options(text: str) -> dict[str, float]:
+    values = {}
+    for item in text.split(","):
+        name, equals, number = item.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = float("nan")
+        if not (name and equals and math.isfinite(value)) or name in values:
+            raise argparse.ArgumentTypeError(f"{text}: {item!r} is not NAME=NUMBER, each name once")
+        values[name] = int(value) if value.is_integer() else value
+    return values
 
 
 def expected(text: str) -> float:
@@ -185,7 +217,9 @@ def train(
         if options.deterministic:
             training.enable_determinism()
         strategy = training.mirrored_strategy() if options.strategy else None
+        training.check_loss_options(options.loss, options.loss_options)
         run, out = plan(options)
+        run = dataclasses.replace(run, loss_options=options.loss_options)
         with shared_model(name, run, hosts, strategy) as model:
             if hosts is None or hosts.leads:
                 log.start(run, out, model)

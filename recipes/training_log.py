@@ -115,7 +115,8 @@ def describe(run: training.Run, out: str, model: models.MultiLabelModel) -> str:
         [
             f"data    {run.train.name}: {len(run.train)} training and {len(run.test)} test images, "
             f"{len(run.train.label_names)} labels, {mean:.2f} an image{_counts(run.found)}",
-            f"loss    {run.loss}, which sees {_seen(run, model.loss.supervised)}",
+            f"loss    {run.loss}{_with(run.loss_options)}, which sees "
+            f"{_seen(run, model.loss.supervised)}",
             f"model   {_layout(recipe, model.attention_grids)}, "
             f"{model.num_parameters:,} trainable parameters",
             f"recipe  {recipe.epochs} epochs of {recipe.optimizer} in batches of "
@@ -126,6 +127,11 @@ def describe(run: training.Run, out: str, model: models.MultiLabelModel) -> str:
             f"out     {out}",
         ]
     )
+
+
+def _with(loss_options):
+    values = ", ".join(f"{name} {value:g}" for name, value in loss_options.items())
+    return f" with {values}" if values else ""
 
 
 def _rematerialised(model):

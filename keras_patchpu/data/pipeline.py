@@ -117,6 +117,8 @@ def training_batches(
             f"Received: none in row {row} ({examples.keys[row]})"
         )
     name, labels = ("labels", examples.labels) if supervised else ("observed", observed)
+    # Here, for a graph, such as that of an epoch, would have a copy of it and can hold 2 GB.
+    labels = tf.constant(labels, tf.float32)
     batches = functools.partial(_batches, examples, labels, name, size=size, resize=resize)
 
     def order(epoch):
@@ -167,7 +169,7 @@ def evaluation_batches(
     """
     rows = range(len(examples)) if rows is None else rows
     rows = tf.data.Dataset.from_tensor_slices(np.asarray(rows, "int64"))
-    labels = examples.labels
+    labels = tf.constant(examples.labels, tf.float32)
     return _batches(examples, labels, "labels", rows, batch_size, size, resize, cached).prefetch(2)
 
 
@@ -177,11 +179,10 @@ def epoch_order(num_examples: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def _batches(examples, labels, name, rows, batch_size, size, resize, cached, change=None):
-    """Batches of the rows that the dataset `rows` gives, in its order.
+    """Batches of the rows that the dataset `rows` gives, in its order, with labels, a tensor.
 
     `change`, given an image and its row, returns it augmented, with its crop and flip.
     """
-    labels = tf.constant(labels, tf.float32)
     if change is not None:
         pictures = _augmented(rows, examples, size, resize, cached, change).batch(batch_size)
     elif cached is not None:

@@ -122,8 +122,8 @@ def _find_folder(path):
                     raise InputError(
                         f"{folder / name}: no such folder, but a VOC folder needs it: {_UNPACK}"
                     )
-            # Resolved, so that a path of "." still gives the data set a name.
-            return folder.resolve()
+            # Its own name and not that of what it links to, and a name where the path is ".".
+            return folder.resolve() if ".." in folder.parts else folder.absolute()
     looked_for = ", ".join(str(folder / "ImageSets" / "Main") for folder in candidates)
     raise InputError(
         f"{path}: {'not a VOC folder' if path.exists() else 'no such folder'} (looked for "

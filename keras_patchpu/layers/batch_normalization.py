@@ -39,6 +39,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and self.scale
             and self.center
             and not self.synchronized
+            and not getattr(self, "renorm", False)
+            and self.compute_dtype != "float64"
             and mask is None
         )
 
@@ -48,7 +50,7 @@ def batch_moments(inputs):
 
     Nothing else than the inputs is kept for the gradient.
     """
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and inputs.dtype != "float64":
         return _fused_moments(inputs)
     moments = keras.remat(lambda x: ops.moments(ops.cast(x, "float32"), axes=(0, 1, 2)))
     return moments(inputs)

@@ -87,7 +87,8 @@ def _scale_and_offset(norm, x, mean, variance):
     They are of as many numbers as `x` has in a channel.
     """
     count = ops.cast(ops.size(x), "float32") / x.shape[-1]
-    mean, variance = moments_over_replicas(mean, variance, count)
+    if norm.synchronized:
+        mean, variance = moments_over_replicas(mean, variance, count)
     norm.move(mean, variance)
     scale = ops.cast(norm.gamma, "float32") * ops.rsqrt(variance + norm.epsilon)
     return scale, ops.cast(norm.beta, "float32") - mean * scale

@@ -15,8 +15,8 @@ class LabelClassifier(keras.layers.Layer):
     2. `logit_l = s_ll - logsumexp_{k != l}(s_lk)`, `(B, L)`
 
     so that `sigmoid(logit_l) = y_hat_l`, `log y_hat_l = log_sigmoid(logit_l)` and
-    `log(1 - y_hat_l) = log_sigmoid(-logit_l)` stay finite for scores of any size. Float32
-    whatever the dtype policy.
+    `log(1 - y_hat_l) = log_sigmoid(-logit_l)` stay finite for scores of any size. They are float32
+    whatever the dtype policy, by which the scores are computed: `"float32"` in the patch model.
 
     Args:
         num_labels: L, at least 2.

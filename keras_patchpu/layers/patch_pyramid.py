@@ -142,7 +142,8 @@ class PatchPyramid(keras.layers.Layer):
             store["seed_state"] = self.seed_generator.state.numpy()
 
     def load_own_variables(self, store):
-        if self.patches_per_level is not None:
+        # The weights may be those of a model that takes all patches.
+        if self.patches_per_level is not None and "seed_state" in store.keys():
             self.seed_generator.state.assign(store["seed_state"])
 
     def compute_output_shape(self, images_shape):

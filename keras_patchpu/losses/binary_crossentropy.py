@@ -42,7 +42,8 @@ class AssumeNegative(MultiLabelLoss):
     """`an`: binary crossentropy with every unobserved label taken as negative.
 
     `sum_l [z_l nl(p_l) + (1 - z_l) nl(1 - p_l)]`, `nl(x) = -log x`: L_AN of Cole et al. (2021),
-    summed over labels as eq. 6 of the paper with lambda 1 is, where their code takes the mean.
+    summed over labels as in section 3.2.3 of the paper with lambda 1, where their code takes the
+    mean.
     """
 
     def __init__(self, name="an", **kwargs):

@@ -169,7 +169,8 @@ class EntropyMaximizationWithPseudoLabels(MultiLabelLoss):
         beta: weight of the pseudo-labels.
         warmup_epochs: epochs before the first pseudo-labels; w in the paper. alpha, beta and w of
             the authors: 0.2, 0.02, 5 for VOC, the defaults; 0.1, 0.9, 5 for COCO; 0.1, 0.2, 4 for
-            NUS; 0.01, 0.4, 3 for CUB; in 10 epochs.
+            NUS; 0.01, 0.4, 3 for CUB; in 10 epochs. In a training of no more epochs than these
+            there are no pseudo-labels.
     """
 
     def __init__(

@@ -12,7 +12,8 @@ def expected_negative(observed, logits, expected):
     """`1/L sum_l [z_l nl(p_l) + (1 - z_l) (1 - z^_l) nl(1 - p_l)]`, L_EN (eq. 5).
 
     `nl(x) = -log x`. Labels that are expected to be positive, `z^`, are ignored, the other
-    unobserved ones are negatives. Known negatives always are; the paper has none.
+    unobserved ones are negatives. Known negatives always are; the paper has none. In eq. 5 as it is
+    written, without `1 - z_l`, an observed positive with too low a score is a negative, too.
 
     Args:
         observed: `(B, L)`: 1 observed positive, 0 unobserved, -1 known negative.
@@ -28,7 +29,7 @@ def expected_negative(observed, logits, expected):
 
 
 def expected_positive(observed, logits, expected):
-    """`expected_negative`, but the expected positives add `nl(p)`: L_EP (table 2).
+    """`expected_negative`, but the expected positives add `nl(p)`: L_EP (of table 2, with L_CL).
 
     Args:
         observed, logits, expected: see `expected_negative`.
@@ -63,10 +64,11 @@ class ExpectedNegative(MultiLabelLoss):
     """`en`. See `expected_negative`. Needs `y_true` as a dict with `"observed"` and `"index"`.
 
     Every training step moves the scores of its images, `s = mu s + (1 - mu) p` (eq. 4). At the
-    beginning of an epoch the images with the `K sum_n z_nl` highest scores of label l (eq. 3)
-    become its expected positives; in the first one these are the observed positives and L_EN is
-    L_AN, mean over labels. Observed positives count among the `K sum_n z_nl`, and remain
-    positives where their score is too low.
+    beginning of an epoch the images with the `K N sum_n z_nl / sum_nk z_nk` highest scores of label
+    l become its expected positives: `K sum_n z_nl` (eq. 3) where each of the N images has one
+    observed positive. In the first epoch these are the observed positives and L_EN is L_AN, mean
+    over labels. Observed positives count among them, and remain positives where their score is too
+    low.
 
     No code of the authors was found, and their text gives no start of s, no rounding and, as far as
     it could be read, neither mu nor gamma. The start here is the observed positives, the count is
@@ -77,7 +79,7 @@ class ExpectedNegative(MultiLabelLoss):
     Args:
         num_examples: N, the number of training images.
         num_labels: L.
-        expected_positives: K, the mean number of positive labels an image, where one is observed.
+        expected_positives: K, the mean number of positive labels an image.
         observed: `(N, L)` of the training set. Left out only where a saved model is loaded.
         mu: how much of the scores an epoch keeps.
 

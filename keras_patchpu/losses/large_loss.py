@@ -31,9 +31,9 @@ def large_loss_rejection(observed, logits, fraction):
 
     `nl(x) = -log x`; `large` are the `large_losses` among the unobserved labels of the batch
     (authors' code `losses.py`, `compute_batch_loss`). As there, rejected entries stay in the
-    denominator. Known negatives, which the authors' code refuses, are never rejected, and
-    neither are observed positives: the code's comparison takes them in, too, once fewer unobserved
-    labels are left than it wants to reject.
+    denominator. Known negatives are negatives that are never rejected, as there, and observed
+    positives are not either: the code's comparison takes them in, too, once fewer unobserved labels
+    are left than it wants to reject.
 
     Args:
         observed: `(B, L)`: 1 observed positive, 0 unobserved, -1 known negative.
@@ -86,9 +86,10 @@ class LargeLossState(keras.layers.Layer):
             shape=(), initializer="zeros", trainable=False, name="fraction"
         )
         if num_examples:
+            # Not bool, of which TensorFlow cannot write rows on a GPU.
             self.flipped = self.add_weight(
                 shape=(num_examples, num_labels),
-                dtype="bool",
+                dtype="uint8",
                 initializer="zeros",
                 trainable=False,
                 name="flipped",
@@ -108,7 +109,8 @@ class LargeLoss(MultiLabelLoss):
 
     Args:
         delta_rel: in percent. In epoch t = 1, 2, ... `(t - 1) delta_rel` percent of a batch's
-            entries are large.
+            entries are large. The authors' values are for 10 epochs: with more, more are large in
+            the end.
     """
 
     def __init__(self, delta_rel, name, **kwargs):
@@ -165,8 +167,8 @@ class LargeLossPermanentCorrection(LargeLoss):
     the labels that were flipped before are positives now. Differences to the authors' code
     (`losses.py`, `train.py`): it asks `P['mod_scheme'] is 'LL-Cp'`, which is false for a string of
     the command line, so that it flips as many as LL-Ct does, `(t - 1) delta_rel`, and in some
-    versions for the step only; and it writes down the entries above the smallest large loss, one
-    fewer than it takes as positives in the step. Here both are the same ones.
+    versions for the step only; and it writes down the entries above the smallest large loss,
+    without it and all that tie with it, which are positives in the step. Here both are the same.
 
     The state takes 6,566,484 bytes on COCO, see `LargeLossState`.
 
@@ -188,7 +190,7 @@ class LargeLossPermanentCorrection(LargeLoss):
     def call(self, y_true, y_pred):
         index = self.rows(y_true)
         observed = self.targets(y_true)
-        flipped = read_rows(self.state.flipped, index)
+        flipped = read_rows(self.state.flipped, index) > 0
         observed = ops.where(flipped, 1.0, observed)
         loss, large = large_loss_correction(observed, y_pred["logits"], self.state.fraction)
         if self.training:

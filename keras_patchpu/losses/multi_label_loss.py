@@ -10,7 +10,8 @@ class MultiLabelLoss(keras.losses.Loss):
     """A loss between the labels of B images and what a model says of them, `(B,)` a batch.
 
     A subclass implements `call(y_true, y_pred)` and returns one value an image: Keras takes the
-    mean and scales it right under several replicas, which it does not do with a scalar.
+    mean and scales it right under several replicas, which it does not do with a scalar, nor with
+    another `reduction` than a mean.
 
     `y_true` is the labels `(B, L)`, or a dict with them under `"observed"` (1 observed positive, 0
     unobserved, -1 known negative) or, where `supervised` is true, under `"labels"` (1 present, 0

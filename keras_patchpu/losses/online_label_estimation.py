@@ -147,7 +147,7 @@ class OnlineLabelEstimation(MultiLabelLoss):
         return online_label_estimation(
             self.targets(y_true),
             y_pred["logits"],
-            self.state(y_true["index"]),
+            self.state(self.rows(y_true)),
             self.expected_positives,
         )
 

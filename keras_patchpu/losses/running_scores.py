@@ -36,7 +36,7 @@ class RunningScores(keras.layers.Layer):
     Args:
         num_examples: N, the number of training images.
         num_labels: L.
-        expected_positives: K, the number of positive labels for each one observed.
+        expected_positives: K, the mean number of positive labels an image.
         observed: `(N, L)`: 1 observed positive, 0 unobserved, -1 known negative. May be left out
             where a saved model is loaded.
         mu: how much of s an epoch keeps.
@@ -62,7 +62,9 @@ class RunningScores(keras.layers.Layer):
                 f"Invalid value for argument `mu`. Expected a number in [0, 1]. Received: mu={mu}"
             )
         positives = observed_labels(observed, num_examples, num_labels) > 0
-        counts = np.rint(expected_positives * positives.sum(axis=0))
+        # K N positives in all, shared out as the observed ones are.
+        share = positives.sum(axis=0) / max(positives.sum(), 1)
+        counts = np.rint(expected_positives * num_examples * share)
         self.num_examples = num_examples
         self.num_labels = num_labels
         self.expected_positives = expected_positives
@@ -90,7 +92,7 @@ class RunningScores(keras.layers.Layer):
         self.built = True
 
     def rank(self) -> None:
-        """Marks the images with the `K sum_n z_nl` highest scores of each label l.
+        """Marks the images with the highest scores of each label l, see `ExpectedNegative`.
 
         Raises:
             ValueError: no positive was observed.

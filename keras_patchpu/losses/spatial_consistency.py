@@ -18,7 +18,8 @@ def attention_score_maps(logits, attention, grid):
 
     Args:
         logits: `(B, L)` with `p = sigmoid(logits)`.
-        attention: `(B, L, M)`, the finest level first.
+        attention: `(B, L, M)` of all patches, the finest level first: not of a model that takes a
+            part of them in training (`patches_per_level`).
         grid: `(rows, columns)` of that level.
 
     Returns:
@@ -69,6 +70,9 @@ class SpatiallyConsistentExpectedNegative(MultiLabelLoss):
     step the running map moves where the crop is, `H = mu H + (1 - mu) F`, and keeps its other
     values.
 
+    A score map is taken to cover the picture, as the patches of a level do where their size divides
+    that of the image.
+
     Scores, expected positives and what is not known of the paper are those of `ExpectedNegative`;
     the start and the size of the maps are not known either. Known negatives are pulled to maps of
     0.
@@ -79,7 +83,7 @@ class SpatiallyConsistentExpectedNegative(MultiLabelLoss):
     Args:
         num_examples: N, the number of training images.
         num_labels: L.
-        expected_positives: K, the mean number of positive labels an image, where one is observed.
+        expected_positives: K, the mean number of positive labels an image.
         observed: `(N, L)` of the training set. Left out only where a saved model is loaded.
         mu: how much of the scores and maps an epoch keeps.
         gamma: weight of the consistency, from 0 up.

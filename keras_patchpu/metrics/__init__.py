@@ -1,5 +1,6 @@
 """The metrics."""
 
+from keras_patchpu.metrics.decisions import decision_metrics
 from keras_patchpu.metrics.mean_average_precision import MeanAveragePrecision, average_precision
 from keras_patchpu.metrics.pointing_game import PairScores, score_pair
 from keras_patchpu.metrics.thresholds import calibrate_thresholds
@@ -10,6 +11,7 @@ __all__ = [
     "PairScores",
     "average_precision",
     "calibrate_thresholds",
+    "decision_metrics",
     "score_pair",
     "weak_negative_report",
 ]

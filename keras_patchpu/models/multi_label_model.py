@@ -105,8 +105,12 @@ class MultiLabelModel(keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         # Keras would hand the metrics the first entry of a dict, whichever that is.
+        observed = not getattr(self.loss, "supervised", True)
         if isinstance(y, Mapping):
-            y = y["labels"] if "labels" in y else y["observed"]
+            observed = "labels" not in y
+            y = y["observed" if observed else "labels"]
+        if observed:  # -1 is a known negative, where metrics leave out what is not known
+            y = keras.ops.maximum(y, 0)
         return super().compute_metrics(x, y, y_pred["logits"], sample_weight)
 
     @classmethod

@@ -140,7 +140,8 @@ class Query2Label(ResNetModel):
 
     def load_own_variables(self, store):
         for number, state in enumerate(self._seed_states()):
-            state.assign(store[f"seed_state{number}"])
+            if f"seed_state{number}" in store.keys():  # not from a model without dropout
+                state.assign(store[f"seed_state{number}"])
 
     def _seed_states(self):
         weights = {id(weight) for weight in self.weights}

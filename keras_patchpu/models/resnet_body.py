@@ -66,6 +66,10 @@ class ResNetModel(MultiLabelModel):
     """A model on the last feature map `(B, h, w, 2048)` of a ResNet, whose places it attends to.
 
     A subclass sets `image_size`, and in `initial_weights` its argument `weights`.
+
+    Its places are taken for squares of 32 pixels side by side, as the field draws class activation
+    maps. What a place sees is centred 16 pixels further up and to the left, by the padding and the
+    strides of `keras.applications.ResNet50`.
     """
 
     @property

@@ -76,6 +76,7 @@ def render_run_report(facts: RunFacts, day: str) -> str:
         confused = confusion(test.labels, found)
         calibration = measure_calibration(test.labels, test.logits)
         content |= {
+            "decision_facts": run_tables.decision_facts(measured),
             "precision_chart": run_charts.precision_chart(measured),
             "confusion_chart": run_charts.confusion_chart(names, confused),
             "confused_pairs": most_confused(confused, NUM_PAIRS),

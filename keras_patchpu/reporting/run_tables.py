@@ -72,7 +72,7 @@ def model_facts(facts: RunFacts) -> list[tuple[str, str]]:
     config = facts.config
     places = " + ".join(f"{rows}×{columns}" for rows, columns in facts.grids)
     rows = [
-        ("loss", config["loss"]),
+        ("loss", ", ".join([config["loss"], *_loss_options(config)])),
         ("model", config["model"]),
         ("pictures", f"{config['image_size']} pixels square, {config['resize']}"),
         ("looks at", f"{places} places"),
@@ -87,6 +87,23 @@ def model_facts(facts: RunFacts) -> list[tuple[str, str]]:
     else:
         rows.insert(2, ("starts from", config["weights"] or "random weights"))
     return rows
+
+
+def decision_facts(measured: Evaluation) -> list[tuple[str, str]]:
+    """What the scores are worth as decisions."""
+    figures = {name: f"{figure:.1f}" for name, figure in measured.decisions.items()}
+    facts = {
+        "precision, recall, F1": "{CP}, {CR}, {CF1} %, means of labels",
+        "of all together": "{OP}, {OR}, {OF1} %",
+        "best label right": "{P@1} % of images",
+        "best 3, best 5": "{P@3}, {P@5} % of them right",
+        "labels an image": "{true_positives}, by the sum of scores {expected_positives}",
+    }
+    return [(name, text.format(**figures)) for name, text in facts.items()]
+
+
+def _loss_options(config):
+    return [f"{name} {value}" for name, value in config.get("loss_options", {}).items()]
 
 
 def cost_facts(facts: RunFacts) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from keras_patchpu.training.localization_evaluation import (
     boxed_labels,
     evaluate_localization,
 )
+from keras_patchpu.training.loss_options import check_loss_options, options_of
 from keras_patchpu.training.mirrored import mirrored_strategy
 from keras_patchpu.training.recipe import RECIPES, Recipe, make_optimizer
 from keras_patchpu.training.run import Run, check_labels, load_trained, read_config
@@ -46,6 +47,7 @@ __all__ = [
     "boxed_labels",
     "calibrate",
     "check_labels",
+    "check_loss_options",
     "enable_determinism",
     "evaluate",
     "evaluate_localization",
@@ -58,6 +60,7 @@ __all__ = [
     "make_optimizer",
     "make_shared_model",
     "mirrored_strategy",
+    "options_of",
     "read_config",
     "sole_use",
     "train",

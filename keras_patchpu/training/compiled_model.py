@@ -71,4 +71,4 @@ def make_loss(run: Run, model: MultiLabelModel) -> losses.MultiLabelLoss:
         "grid": model.attention_grids[0],
     }
     wanted = facts.keys() & losses.arguments_of(run.loss)
-    return losses.get(run.loss, **{name: facts[name] for name in wanted})
+    return losses.get(run.loss, **{name: facts[name] for name in wanted}, **run.loss_options)

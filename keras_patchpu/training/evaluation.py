@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_patchpu.data import Examples, evaluation_batches
-from keras_patchpu.metrics import average_precision
+from keras_patchpu.metrics import average_precision, decision_metrics
 from keras_patchpu.training.agreement import Agreement
 from keras_patchpu.training.tensorflow_errors import told_in_a_line
 
@@ -23,6 +23,7 @@ class Evaluation:
         average_precisions: `(L,)` in percent; 0 for a label without positives.
         num_positives: `(L,)` images with the label.
         num_images: N.
+        decisions: see `decision_metrics`.
     """
 
     # How the history and the line of an epoch call the figure that sums it up.
@@ -33,6 +34,7 @@ class Evaluation:
     average_precisions: np.ndarray
     num_positives: np.ndarray
     num_images: int
+    decisions: dict[str, float]
 
     @property
     def headline(self) -> float:
@@ -59,6 +61,7 @@ class Evaluation:
             else None,
             "frequent_means_at_least": FEW_POSITIVES,
             "num_images": self.num_images,
+            "decisions": {name: round(figure, 3) for name, figure in self.decisions.items()},
             "labels": {
                 name: {"average_precision": round(float(precision), 3), "positives": int(count)}
                 for name, precision, count in zip(
@@ -134,6 +137,7 @@ def measure_scores(
         average_precisions=100 * keras.ops.convert_to_numpy(precisions),
         num_positives=(labels == 1).sum(axis=0),
         num_images=len(labels),
+        decisions=decision_metrics(labels, logits),
     )
 
 

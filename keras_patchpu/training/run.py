@@ -18,6 +18,7 @@ _KINDS = {
     **dict.fromkeys(("seed", "num_train", "num_test", "num_validation"), int),
     **dict.fromkeys(("data", "loss", "test_split"), str),
     **dict.fromkeys(("label_names", "augment"), list),
+    "loss_options": dict,
 }
 _LARGEST = 1_000_000
 
@@ -39,6 +40,7 @@ class Run:
             every epoch to choose one by; or None.
         validation_observed: `(N, L)`, their observed labels.
         found: the splits as they were read, to be counted beside the official ones.
+        loss_options: arguments of the loss in place of its defaults, such as `theta`.
     """
 
     train: Examples
@@ -52,6 +54,7 @@ class Run:
     validation: Examples | None = None
     validation_observed: np.ndarray | None = None
     found: tuple[Examples, ...] = ()
+    loss_options: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def config(self) -> dict:
         """What decides the result, as JSON values."""
@@ -69,6 +72,8 @@ class Run:
             "draw": self.draw,
             "observed": hashlib.blake2b(self.observed.tobytes(), digest_size=8).hexdigest(),
             "label_names": list(self.train.label_names),
+            # Not in the record of a run without, as of those before there were any.
+            **({"loss_options": self.loss_options} if self.loss_options else {}),
         }
 
 

@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from keras_patchpu.data import Examples, load_images
 from keras_patchpu.data.single_positive import hash_key
-from keras_patchpu.localization.label_maps import LabelMaps
+from keras_patchpu.localization import dense_maps
 from keras_patchpu.overlay import draw_overlay
 
 NUM_PICTURES = 4
@@ -54,15 +54,17 @@ class SamplePictures:
         if not self.rows:
             return
         sample, side = self._sample, min(self._images.shape[1], MOST_PIXELS)
-        for key, present, scores, pixels, maps in zip(
+        outputs = model.predict_on_batch(self._images)
+        for key, present, scores, pixels, attention in zip(
             sample.keys,
             sample.labels == 1,
             expit(logits[self.rows]),
             self._images,
-            LabelMaps(model, "attention")(self._images),
+            keras.ops.convert_to_numpy(outputs["attention"]),
             strict=True,
         ):
             picture = Image.fromarray(pixels).resize((side, side))
             for column in np.flatnonzero(present)[:MOST_LABELS]:
                 name = sample.label_names[column]
-                yield key, name, draw_overlay(picture, maps[column], name, scores[column])
+                seen = dense_maps(attention[column], model.attention_boxes, model.image_size)
+                yield key, name, draw_overlay(picture, seen, name, scores[column])

@@ -91,7 +91,7 @@ def test_voc2007_is_read_when_named_or_alone(voc):
 def test_folders_may_be_links(voc, tmp_path, part):
     expected = read_voc(voc, "train")
     folder = (voc / part).resolve()
-    elsewhere = tmp_path / "disk" / folder.name
+    elsewhere = tmp_path / "disk" / "of another name"
     elsewhere.parent.mkdir()
     folder.rename(elsewhere)
     folder.symlink_to(elsewhere)

@@ -211,6 +211,15 @@ def test_config_round_trip():
     np.testing.assert_array_equal(clone(images, training=True), pyramid(images, training=True))
 
 
+def test_weights_of_a_model_that_takes_all_patches(tmp_path):
+    inputs = keras.Input((4, 4, 1))
+    whole = keras.Model(inputs, PatchPyramid(1, 1, name="pyramid")(inputs))
+    whole.save_weights(tmp_path / "whole.weights.h5")
+    pyramid = PatchPyramid(1, 1, patches_per_level=[4], name="pyramid")
+    keras.Model(inputs, pyramid(inputs)).load_weights(tmp_path / "whole.weights.h5")
+    assert pyramid(numbered_images(1), training=True).shape[1] == 4
+
+
 def test_draws_go_on_where_a_saved_model_stopped(tmp_path):
     images = numbered_images(50)
     inputs = keras.Input((4, 4, 1))

@@ -106,10 +106,11 @@ def batches(rng, order):
 
 
 def ranked_by_hand(scores, observed):
-    """Equation 3: the K sum_n z_nl highest scores of each label, none of them a negative."""
+    """K N highest scores, shared out as the observed positives are, none of them a negative."""
     expected = np.zeros(scores.shape, bool)
     for label in range(NUM_LABELS):
-        count = round(K * (observed[:, label] == 1).sum())
+        share = (observed[:, label] == 1).sum() / (observed == 1).sum()
+        count = round(K * NUM_EXAMPLES * share)
         for row in sorted(range(NUM_EXAMPLES), key=lambda row, label=label: -scores[row, label])[
             :count
         ]:
@@ -205,6 +206,25 @@ def test_arguments_out_of_range():
         losses.get("en", **{**options, "expected_positives": 0})
     with pytest.raises(ValueError, match="`num_examples` or `num_labels`"):
         losses.get("en", **{**options, "num_examples": 0})
+
+
+@pytest.mark.parametrize(
+    "observed",
+    [
+        [[1, 0], [0, 1], [1, 0], [0, 1]],
+        [[1, 1], [1, 1], [1, 1], [1, 1]],
+        [[1, 1], [1, 0], [0, 1], [-1, 0]],
+    ],
+)
+def test_as_many_positives_are_expected_however_many_are_observed(observed):
+    loss = losses.get(
+        "en",
+        num_examples=4,
+        num_labels=2,
+        expected_positives=1.5,
+        observed=np.array(observed, "int8"),
+    )
+    assert loss.state.counts.numpy().tolist() == [3, 3]
 
 
 @pytest.mark.parametrize("name", ["en", "en+cl", "ep"])

@@ -254,6 +254,15 @@ def test_no_decoder_layer_is_an_error():
         Query2Label(LABELS, num_decoder_layers=0)
 
 
+def test_weights_of_a_model_without_dropout(tiny_bodies, images, tmp_path):
+    without, model = (
+        Query2Label(LABELS, SIZE, **TINY, num_decoder_layers=1, dropout=rate) for rate in (0.0, 0.5)
+    )
+    without.save_weights(tmp_path / "without.weights.h5")
+    model.load_weights(tmp_path / "without.weights.h5")
+    np.testing.assert_array_equal(model(images)["logits"], without(images)["logits"])
+
+
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras forgets seeds there")
 def test_resumed_training_is_the_same_with_dropout(tiny_bodies, images, tmp_path):
     model = Query2Label(LABELS, SIZE, **TINY, num_decoder_layers=1, dropout=0.5)

@@ -125,6 +125,10 @@ def test_a_level_without_a_patch(one_line, small_run, tmp_path, options):
         ("--colour", "red"),
         ("--model", "vgg"),
         ("--augment", "flip,twist"),
+        ("--loss-options", "theta"),
+        ("--loss-options", "theta=much"),
+        ("--loss-options", "theta=inf"),
+        ("--loss-options", "theta=0.1,theta=0.2"),
     ],
     ids=" ".join,
 )
@@ -134,6 +138,22 @@ def test_unknown_options_and_values(train_voc, small_run, tmp_path, capsys, opti
     assert stopped.value.code == 2
     errors = capsys.readouterr().err
     assert errors.startswith("usage: ") and options[1] in errors.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("loss", "options", "said"),
+    [
+        ("wn", "thetta=0.1", "no option 'thetta': it has theta, stop_gradient"),
+        ("wn", "theta=2", "`theta`. Expected a cosine similarity"),
+        ("bce", "theta=0", "no option 'theta': it has none"),
+        ("en+scl", "map_size=14.5", "map_size"),
+        ("en", "num_examples=3", "no option 'num_examples'"),
+    ],
+)
+def test_options_that_the_loss_does_not_take(one_line, small_run, tmp_path, loss, options, said):
+    arguments = ["--loss", loss, "--loss-options", options]
+    assert said in one_line(small_run(tmp_path / "a", tmp_path / "models", *arguments))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -150,14 +170,20 @@ def test_a_run_that_exists(one_line, finished, small_run):
 
 @pytest.mark.parametrize(
     "options",
-    [("--loss", "an"), ("--epochs", "5"), ("--batch-size", "4"), ("--seed", "1")],
+    [
+        ("--loss", "an"),
+        ("--epochs", "5"),
+        ("--batch-size", "4"),
+        ("--seed", "1"),
+        ("--loss-options", "theta=0.1"),
+    ],
     ids=" ".join,
 )
 def test_resume_with_another_configuration(one_line, finished, small_run, options):
     before = contents(finished.out)
     message = one_line(small_run(finished.out, finished.saved_models, "--resume", *options))
-    assert options[0].strip("-").replace("-", "_") in message and options[1] in message
-    assert str(finished.out) in message
+    assert options[0].strip("-").replace("-", "_") in message
+    assert options[1].split("=")[-1] in message and str(finished.out) in message
     assert contents(finished.out) == before
 
 

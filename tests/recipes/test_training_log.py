@@ -55,6 +55,7 @@ def test_quiet_says_what_is_wrong(one_line, small_run, tmp_path):
 def test_a_json_object_a_line(train_voc, small_run, tmp_path, capsys, voc):
     out, models = tmp_path / "run", tmp_path / "models"
     options = ["--log-json", "--epochs", "2", "--hold-out", "0.3", "--cache", "none"]
+    options += ["--loss-options", "theta=0.1"]
     with contextlib.redirect_stderr(Terminal()) as stderr:
         assert train_voc.main(small_run(out, models, *options)) == 0
     assert "reading images" in stderr.getvalue() and "epoch 2/2" in stderr.getvalue()
@@ -64,6 +65,7 @@ def test_a_json_object_a_line(train_voc, small_run, tmp_path, capsys, voc):
 
     assert start["event"] == "start" and start["out"] == str(out)
     assert start["config"] == json.loads((out / "config.json").read_text())
+    assert start["config"]["loss_options"] == {"theta": 0.1}
     assert start["num_parameters"] == 218_050 and "CPU cores" in start["device"]
 
     with open(out / "history.csv", newline="") as file:

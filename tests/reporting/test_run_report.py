@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
 from keras_patchpu.errors import InputError
 from keras_patchpu.reporting.page import FILE, as_percent, write_page
@@ -60,6 +60,20 @@ def test_the_figures_are_those_of_scikit_learn(usual):
     for precision in precisions:
         assert f"{precision:.1f}" in page.text
     assert f"{facts.test.labels.sum() / 60:.2f} in the test images" in page.text
+
+
+def test_decisions_are_those_of_scikit_learn(usual):
+    facts, page = usual
+    text = " ".join(page.text.replace("\N{NO-BREAK SPACE}", " ").split())
+    truth, found = facts.test.labels, facts.test.logits >= 0
+    precision, recall, f1, _ = precision_recall_fscore_support(truth, found, average="micro")
+    assert f"{100 * precision:.1f}, {100 * recall:.1f}, {100 * f1:.1f} %" in text
+
+
+def test_a_run_with_options_of_its_loss(make_facts, read_page):
+    facts = make_facts()
+    facts.config["loss_options"] = {"theta": 0.1}
+    assert "wn, theta 0.1" in read_page(render_run_report(facts, DAY)).text
 
 
 def test_weak_negatives_by_label(usual):

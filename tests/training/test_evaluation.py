@@ -103,7 +103,7 @@ def test_pictures_are_padded_where_the_model_was_trained_so(model):
 
 
 def measured(num_positives, precisions=(50.0, 100.0, 0.0)):
-    return Evaluation(NAMES, np.array(precisions), np.array(num_positives), num_images=40)
+    return Evaluation(NAMES, np.array(precisions), np.array(num_positives), 40, {"OF1": 2 / 3})
 
 
 def test_the_table():
@@ -129,7 +129,7 @@ def test_the_table_says_frequent_only_where_that_is_a_part(num_positives):
 
 def test_long_names_widen_the_table():
     names = ("cat", "a label with a name that is longer than any other", "cow")
-    found = Evaluation(names, np.array([1.0, 2.0, 3.0]), np.array([1, 2, 3]), num_images=6)
+    found = Evaluation(names, np.array([1.0, 2.0, 3.0]), np.array([1, 2, 3]), 6, {})
     lines = found.as_table().splitlines()
     assert {len(line) for line in lines} == {len(names[1]) + 2 + 6 + 2 + 9}
 
@@ -140,6 +140,7 @@ def test_the_dictionary():
         "mean_average_precision_frequent": 75.0,
         "frequent_means_at_least": 20,
         "num_images": 40,
+        "decisions": {"OF1": 0.667},
         "labels": {
             "cat": {"average_precision": 50.0, "positives": 30},
             "dog": {"average_precision": 100.0, "positives": 20},

@@ -13,7 +13,7 @@ from keras_patchpu.training.finished_epoch import FinishedEpoch, print_line
 
 
 def evaluation(precision=50.0):
-    return Evaluation(("cat",), np.array([precision]), np.array([1]), 9)
+    return Evaluation(("cat",), np.array([precision]), np.array([1]), 9, {})
 
 
 def agreement(labels=((1, -1), (-1, 1)), logits=((2.0, 1.0), (1.0, 2.0))):

@@ -75,6 +75,17 @@ def test_the_map_of_each_label_lies_where_the_model_looks(examples, size, shown)
         assert overlay.height > shown  # the caption
 
 
+def test_a_part_that_no_patch_covers_stays_as_it_is(examples):
+    model = PlantedAttention()
+    model.image_size = 96  # patches of 32 pixels leave over 32 of them
+    ((_, _, overlay),) = SamplePictures(examples.select([2]), 96, "stretch").draw(
+        model, np.zeros((1, 10))
+    )
+    before = Image.fromarray(decode_and_resize(read_encoded(examples, 2), 96).numpy())
+    square = overlay.crop((0, 0, 96, 96))
+    assert ImageChops.difference(square, before).getbbox() == (0, 32, 32, 64)
+
+
 def test_the_caption_says_the_score_of_its_picture_and_label(examples, monkeypatch):
     captions = []
 

@@ -56,7 +56,7 @@ def directory(tmp_path):
 
 
 def evaluation(precision=50.0):
-    return Evaluation(("cat", "dog"), np.array([precision, 0.0]), np.array([3, 0]), num_images=4)
+    return Evaluation(("cat", "dog"), np.array([precision, 0.0]), np.array([3, 0]), 4, {})
 
 
 def test_the_metrics(directory, tmp_path):
