@@ -41,7 +41,7 @@ import training_command
 
 from keras_patchpu import comparison, reporting
 from keras_patchpu.errors import InputError
-from keras_patchpu.training import RunDirectory, sole_use
+from keras_patchpu.training import RunDirectory, check_loss_options, sole_use
 
 TRAIN_SCRIPT = pathlib.Path(__file__).with_name("train_voc.py")
 HOLD_OUT = "0.2"
@@ -73,6 +73,15 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("grid", nargs="*", metavar="MODEL:LOSS,LOSS", help="what to compare")
     parser.add_argument("--out", required=True, help="the directory of the comparison")
     parser.add_argument("--seeds", nargs="+", default=["0"], metavar="SEED", help="default: 0")
+    parser.add_argument(
+        "--loss-options",
+        action="append",
+        type=options_of_a_loss,
+        default=[],
+        metavar="LOSS:NAME=NUMBER,...",
+        help="of all runs of a loss, such as em+apl:alpha=0.1,beta=0.9 on COCO; as in train_voc.py "
+        "--help; may be given once for each loss",
+    )
     passed_on = parser.add_argument_group("as in train_voc.py --help")
     for name in PASSED_ON:
         passed_on.add_argument(f"--{name}", metavar="...")
@@ -89,6 +98,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
+def options_of_a_loss(text: str) -> tuple[str, dict[str, float]]:
+    loss, colon, values = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"{text} is not LOSS:NAME=NUMBER,...")
+    return loss, training_command.loss_options(values)
+
+
 def train_arguments(options: argparse.Namespace, cell: comparison.Cell) -> list[str]:
     """What train_voc.py is told to make the run of a cell."""
     arguments = ["--model", cell.model, "--loss", cell.loss, "--seed", str(cell.seed), "--resume"]
@@ -99,6 +115,10 @@ def train_arguments(options: argparse.Namespace, cell: comparison.Cell) -> list[
         if value is not None:
             arguments.append(f"--{name}={value}")
     arguments += [f"--{name}" for name in SWITCHES if getattr(options, name)]
+    values = dict(options.loss_options).get(cell.loss, {})
+    if values:
+        values = ",".join(f"{name}={value}" for name, value in values.items())
+        arguments.append(f"--loss-options={values}")
     return arguments
 
 
@@ -110,17 +130,34 @@ def plan(options: argparse.Namespace) -> list[comparison.Job]:
             configuration.
     """
     jobs, runs = [], {}
-    for cell in comparison.read_grid(options.grid, options.seeds):
+    cells = comparison.read_grid(options.grid, options.seeds)
+    loss_options = _check_loss_options(options.loss_options, cells)
+    for cell in cells:
         arguments = train_arguments(options, cell)
         if cell.seed not in runs:  # the data is read once a seed, which decides the draw
             runs[cell.seed], _ = data_set_training.plan(train_voc.parse_arguments(arguments))
         run = runs[cell.seed]
         recipe = dataclasses.replace(run.recipe, model=cell.model)
         directory = RunDirectory(pathlib.Path(options.out, cell.name))
-        directory.check(dataclasses.replace(run, loss=cell.loss, recipe=recipe).config(), True)
+        run = dataclasses.replace(
+            run, loss=cell.loss, recipe=recipe, loss_options=loss_options.get(cell.loss, {})
+        )
+        directory.check(run.config(), True)
         command = (sys.executable, str(TRAIN_SCRIPT), *arguments)
         jobs.append(comparison.Job(cell, directory, command, recipe.epochs))
     return jobs
+
+
+def _check_loss_options(given, cells):
+    """The options of each loss."""
+    losses = [loss for loss, _ in given]
+    for loss, values in given:
+        if losses.count(loss) > 1:
+            raise InputError(f"--loss-options: {loss} is twice")
+        if loss not in {cell.loss for cell in cells}:
+            raise InputError(f"--loss-options: the grid has no loss {loss!r}")
+        check_loss_options(loss, values)
+    return dict(given)
 
 
 def write_tables(out: pathlib.Path, jobs: list[comparison.Job], command: str) -> None:

@@ -99,9 +99,9 @@ def add_training_options(parser: argparse.ArgumentParser, recipe_help: str) -> N
 
 
 def _list_loss_options():
-    """`wn: theta=0.0, ...; an_ls: ...`."""
+    """`wn: theta=0, ...; an_ls: ...`."""
     lists = {
-        loss: ", ".join(f"{name}={value}" for name, value in training.options_of(loss).items())
+        loss: ", ".join(f"{name}={value:g}" for name, value in training.options_of(loss).items())
         for loss in losses.LOSSES
     }
     return "; ".join(f"{loss}: {options}" for loss, options in lists.items() if options)

@@ -21,6 +21,9 @@ def test_bad_input_is_one_line_and_nothing_is_written(compare, grid_arguments, t
         ([*grid_arguments("patch:wn"), "--image-size", "32"], "--image-size 32"),
         ([*grid_arguments("resnet50:wn", "patch:wn"), "--weights", "imagenet"], "patch model"),
         ([*grid_arguments("patch:wn"), "--draw", "lots"], "lots"),
+        ([*grid_arguments("patch:wn"), "--loss-options", "en:mu=0.5"], "no loss 'en'"),
+        ([*grid_arguments("patch:wn"), "--loss-options", "wn:mu=0.5"], "no option 'mu'"),
+        ([*grid_arguments("patch:wn"), *("--loss-options", "wn:theta=0") * 2], "wn is twice"),
         (
             [*grid_arguments("patch:wn"), "--out", str(pathlib.Path(__file__))],
             "test_compare_options.py",
@@ -40,6 +43,8 @@ def test_bad_input_is_one_line_and_nothing_is_written(compare, grid_arguments, t
         ("--seeds -- -1", "--seeds"),
         ("--epochs 0", "--epochs"),
         ("--augment blur", "blur"),
+        ("--loss-options theta=0.1", "theta=0.1"),
+        ("--loss-options wn:theta=big", "theta=big"),
         ("--recipe huge", "huge"),
         ("--model patch", "--model"),
     ],
@@ -55,6 +60,7 @@ def test_options_that_are_none(compare, grid_arguments, more, named, tmp_path, c
 def test_every_option_of_a_run_is_the_grids_or_passed_on(compare):
     of_a_run = set(vars(compare.train_voc.parse_arguments([])))
     of_the_grid = {"model", "loss", "seed", "out", "resume", "saved_models", "hold_out", "log"}
+    of_the_grid.add("loss_options")  # which are those of one loss
     of_the_grid |= {"coordinator", "num_hosts", "host_id", "strategy"}  # a run has one device
     renamed = {"num_levels": "levels"}
     passed_on = {renamed.get(name, name).replace("_", "-") for name in of_a_run - of_the_grid}
@@ -62,14 +68,14 @@ def test_every_option_of_a_run_is_the_grids_or_passed_on(compare):
 
 
 def test_the_command_of_a_run(compare, grid_arguments, voc, tmp_path):
-    more = ["--draw", "area", "--deterministic"]
+    more = ["--draw", "area", "--deterministic", "--loss-options", "en+cl:mu=0.5,gamma=2"]
     options = compare.parse_arguments([*grid_arguments("patch:en+cl", seeds=[3]), *more])
     (job,) = compare.plan(options)
     told = compare.train_voc.parse_arguments(list(job.command[2:]))
     assert job.command[:2] == (sys.executable, str(RECIPES / "train_voc.py"))
     assert (told.model, told.loss, told.seed, told.hold_out) == ("patch", "en+cl", 3, 0.2)
     assert told.resume and told.deterministic and told.draw == "area"
-    assert told.data == str(voc)
+    assert told.data == str(voc) and told.loss_options == {"mu": 0.5, "gamma": 2}
     assert told.out == str(tmp_path / "out" / "patch-en_cl-3") and job.epochs == 3
     assert told.saved_models == str(tmp_path / "out" / "saved_models")
 
