@@ -7,6 +7,7 @@ from keras_patchpu import losses
 from keras_patchpu.errors import InputError
 from keras_patchpu.layers import PatchPyramid
 from keras_patchpu.models import MODELS, MultiLabelModel, PatchClassifier
+from keras_patchpu.training.loss_options import loss_with
 from keras_patchpu.training.recipe import Recipe, make_optimizer
 from keras_patchpu.training.run import Run
 
@@ -70,5 +71,4 @@ def make_loss(run: Run, model: MultiLabelModel) -> losses.MultiLabelLoss:
         "seed": run.seed,
         "grid": model.attention_grids[0],
     }
-    wanted = facts.keys() & losses.arguments_of(run.loss)
-    return losses.get(run.loss, **{name: facts[name] for name in wanted}, **run.loss_options)
+    return loss_with(run.loss, run.loss_options, facts)

@@ -41,8 +41,13 @@ def check_loss_options(loss: str, values: dict[str, float]) -> None:
         if name not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"
             raise InputError(f"--loss-options: the loss {loss} has no option {name!r}: {has}")
-    asked = {name: _FACTS[name] for name in _FACTS.keys() & losses.arguments_of(loss)}
     try:
-        losses.get(loss, **asked, **values)
+        loss_with(loss, values, _FACTS)
     except (TypeError, ValueError) as error:
         raise InputError(f"--loss-options of {loss}: {error}") from error
+
+
+def loss_with(loss: str, values: dict[str, float], facts: dict) -> losses.MultiLabelLoss:
+    """The loss with these options, and those of the facts of a run that it asks for."""
+    asked = {name: facts[name] for name in facts.keys() & losses.arguments_of(loss)}
+    return losses.get(loss, **asked, **values)
