@@ -95,6 +95,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         options.seeds = [training_command.natural(seed) for seed in seeds]
     except (ValueError, argparse.ArgumentTypeError):
         parser.error(f"--seeds {' '.join(seeds)}: give whole numbers from 0 on")
+    losses = [loss for loss, _ in options.loss_options]
+    for loss in losses:
+        if losses.count(loss) > 1:
+            parser.error(f"--loss-options: {loss} is twice")
+    options.loss_options = dict(options.loss_options)
     return options
 
 
@@ -115,10 +120,9 @@ def train_arguments(options: argparse.Namespace, cell: comparison.Cell) -> list[
         if value is not None:
             arguments.append(f"--{name}={value}")
     arguments += [f"--{name}" for name in SWITCHES if getattr(options, name)]
-    values = dict(options.loss_options).get(cell.loss, {})
+    values = [f"{name}={value}" for name, value in options.loss_options.get(cell.loss, {}).items()]
     if values:
-        values = ",".join(f"{name}={value}" for name, value in values.items())
-        arguments.append(f"--loss-options={values}")
+        arguments.append(f"--loss-options={','.join(values)}")
     return arguments
 
 
@@ -131,7 +135,10 @@ def plan(options: argparse.Namespace) -> list[comparison.Job]:
     """
     jobs, runs = [], {}
     cells = comparison.read_grid(options.grid, options.seeds)
-    loss_options = _check_loss_options(options.loss_options, cells)
+    for loss, values in options.loss_options.items():
+        if loss not in {cell.loss for cell in cells}:
+            raise InputError(f"--loss-options: the grid has no loss {loss!r}")
+        check_loss_options(loss, values)
     for cell in cells:
         arguments = train_arguments(options, cell)
         if cell.seed not in runs:  # the data is read once a seed, which decides the draw
@@ -140,24 +147,15 @@ def plan(options: argparse.Namespace) -> list[comparison.Job]:
         recipe = dataclasses.replace(run.recipe, model=cell.model)
         directory = RunDirectory(pathlib.Path(options.out, cell.name))
         run = dataclasses.replace(
-            run, loss=cell.loss, recipe=recipe, loss_options=loss_options.get(cell.loss, {})
+            run,
+            loss=cell.loss,
+            recipe=recipe,
+            loss_options=options.loss_options.get(cell.loss, {}),
         )
         directory.check(run.config(), True)
         command = (sys.executable, str(TRAIN_SCRIPT), *arguments)
         jobs.append(comparison.Job(cell, directory, command, recipe.epochs))
     return jobs
-
-
-def _check_loss_options(given, cells):
-    """The options of each loss."""
-    losses = [loss for loss, _ in given]
-    for loss, values in given:
-        if losses.count(loss) > 1:
-            raise InputError(f"--loss-options: {loss} is twice")
-        if loss not in {cell.loss for cell in cells}:
-            raise InputError(f"--loss-options: the grid has no loss {loss!r}")
-        check_loss_options(loss, values)
-    return dict(given)
 
 
 def write_tables(out: pathlib.Path, jobs: list[comparison.Job], command: str) -> None:

@@ -20,8 +20,8 @@ def large_losses(losses, candidates, fraction):
     """
     ranked = ops.sort(ops.reshape(ops.where(candidates, -losses, float("inf")), (-1,)))
     size = ops.size(ranked)
-    # Rounding errors of the product are no reason for one more.
-    count = ops.cast(ops.ceil(ops.cast(size, "float32") * fraction - 1e-3), "int32")
+    # A rounding error of the product is no reason for one more.
+    count = ops.cast(ops.ceil(ops.cast(size, "float32") * fraction * (1 - 1e-6)), "int32")
     last = ops.take(ranked, ops.clip(count - 1, 0, size - 1))
     return ops.logical_and(ops.logical_and(candidates, -losses <= last), count > 0)
 
