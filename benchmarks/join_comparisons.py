@@ -21,9 +21,12 @@ from keras_patchpu.comparison.differences import differences_as_markdown
 from keras_patchpu.comparison.figures import RULES, frequent_figure
 from keras_patchpu.errors import InputError
 from keras_patchpu.reporting.comparison_facts import gather_comparison_facts
+from keras_patchpu.whole_file import replaced_whole
 
-# What may differ between the runs of one table.
-OF_A_RUN = {"num_train", "num_validation", "loss", "seed", "model", "observed"}
+# What may differ between the runs of one row of the table, and between rows.
+OF_A_RUN = {"num_train", "num_validation", "seed", "observed"}
+OF_A_ROW = {*OF_A_RUN, "loss", "loss_options", "model"}
+ADVICE = "give another path"
 
 
 def read(path: pathlib.Path) -> dict[str, comparison.Result]:
@@ -42,15 +45,35 @@ def add(runs: dict[str, comparison.Result], directory: pathlib.Path) -> None:
         InputError: a run has another configuration than those that are there.
     """
     for run in gather_comparison_facts(directory).ended:
-        first = next(iter(runs.values()), run.result)  # with which all that are there agree
-        config, wanted = run.result.config, first.config
-        for name in sorted((config.keys() | wanted.keys()) - OF_A_RUN):
-            if config.get(name) != wanted.get(name):
-                raise InputError(
-                    f"{run.directory.path} has another {name} than {first.cell}: give each "
-                    "configuration a file of its own"
-                )
+        for other in runs.values():
+            same_row = (other.cell.model, other.cell.loss) == (run.cell.model, run.cell.loss)
+            config, wanted = run.result.config, other.config
+            may_differ = OF_A_RUN if same_row else OF_A_ROW
+            for name in sorted((config.keys() | wanted.keys()) - may_differ):
+                if config.get(name) != wanted.get(name):
+                    raise InputError(
+                        f"{run.directory.path} has another {name} than {other.cell}: give each "
+                        "configuration a file of its own"
+                    )
         runs[run.cell.name] = run.result
+
+
+def write(options: argparse.Namespace, runs: dict[str, comparison.Result]) -> None:
+    """Writes the runs, the table and the plot, and prints what can be told apart."""
+    content = json.dumps([dataclasses.asdict(run) for run in runs.values()], indent=1)
+    # Of machines that are gone there is no other copy.
+    with replaced_whole(options.runs, ADVICE) as path:
+        path.write_text(content + "\n", encoding="utf-8")
+
+    rows = comparison.group_by_loss([run.cell for run in runs.values()], [*runs.values()])
+    comparison.write_csv(options.table, rows)
+    config = next(iter(runs.values())).config
+    title = (
+        f"{config['data']}, {config['num_train']:,} images to train on, "
+        f"{config['num_test']:,} to test, {config['image_size']} pixels: {len(runs)} runs"
+    )
+    comparison.draw_plot(options.plot, rows, title)
+    print(differences_as_markdown(rows, (frequent_figure(rows) or RULES[0]).of))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,21 +91,10 @@ def main(arguments: list[str] | None = None) -> int:
             add(runs, directory)
         if not runs:
             raise InputError("no run has ended")
-    except InputError as error:
+        write(options, runs)
+    except (InputError, OSError) as error:
         print(f"join_comparisons: {error}", file=sys.stderr)
         return 2
-    content = json.dumps([dataclasses.asdict(run) for run in runs.values()], indent=1)
-    options.runs.write_text(content + "\n", encoding="utf-8")
-
-    rows = comparison.group_by_loss([run.cell for run in runs.values()], [*runs.values()])
-    comparison.write_csv(options.table, rows)
-    config = next(iter(runs.values())).config
-    title = (
-        f"{config['data']}, {config['num_train']:,} images to train on, "
-        f"{config['num_test']:,} to test, {config['image_size']} pixels: {len(runs)} runs"
-    )
-    comparison.draw_plot(options.plot, rows, title)
-    print(differences_as_markdown(rows, (frequent_figure(rows) or RULES[0]).of))
     return 0
 
 

@@ -108,12 +108,14 @@ def main() -> int:
         config = directory.read_json("config.json")
         model = training.load_model(directory.model_path)
         (test,) = data.read_source(options.data, config["seed"], ["test"])
-        images = data.load_images(test, config["image_size"], "stretch", progress=False)
+        images = data.load_images(test, config["image_size"], config["resize"], progress=False)
         outputs = model.predict(images, batch_size=config["batch_size"], verbose=0)
 
         observed = data.draw_single_positive(test.labels, config["seed"], keys=test.keys)
         negatives = keras.ops.convert_to_numpy(
-            losses.weak_negatives(observed, outputs["image_embeddings"])
+            losses.weak_negatives(
+                observed, outputs["image_embeddings"], getattr(model.loss, "theta", 0.0)
+            )
         )
         scores = keras.ops.convert_to_numpy(keras.ops.sigmoid(outputs["logits"]))
         background = background_share(model, test, outputs["attention"])

@@ -7,6 +7,8 @@ RED = (255, 0, 0)
 # Of full attention; what lies below stays visible.
 OPACITY = 0.6
 LONGEST_LABEL = 60
+# With the caption; a picture of one column and a million rows is not made as wide as its caption.
+MOST_PIXELS = 100_000_000
 
 
 def draw_overlay(
@@ -29,7 +31,8 @@ def draw_overlay(
         score: in 0..1, shown in percent.
 
     Returns:
-        RGB, `H` and the bar high, `W` wide, or wider if the caption needs it.
+        RGB, `H` and the bar high, `W` wide, or wider if the caption needs it and `MOST_PIXELS`
+        allow it.
     """
     if picture.mode == "I;16":  # PIL would make all of it white
         picture = picture.point(lambda value: value / 256, "L")
@@ -42,10 +45,12 @@ def draw_overlay(
     if len(label) > LONGEST_LABEL:
         label = label[: LONGEST_LABEL - 3] + "..."
     caption = f"{label}: {100 * score:.1f}%"
-    size = max(14, picture.width // 25)
+    size = max(14, min(picture.width // 25, picture.height // 8))
     font = ImageFont.load_default(size)
-    width = max(picture.width, int(font.getlength(caption)) + size)
-    image = Image.new("RGB", (width, picture.height + 2 * size), "white")
+    height, width = picture.height + 2 * size, int(font.getlength(caption)) + size
+    if width < picture.width or width * height > MOST_PIXELS:
+        width = picture.width
+    image = Image.new("RGB", (width, height), "white")
     image.paste(picture)
     middle = (size // 2, picture.height + size)
     ImageDraw.Draw(image).text(middle, caption, "black", font, anchor="lm")

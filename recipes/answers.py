@@ -107,8 +107,7 @@ class AnswerWriter:
         try:
             picture = Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "GIF", "BMP"))
             picture.load()
-        # PIL is stricter than the server.
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except Exception as error:  # PIL is stricter than the server, and stumbles in any way
             self.complain(file, f"no overlay: {error}")
             return
         stem = self.free_stem(file)
@@ -130,6 +129,11 @@ class AnswerWriter:
         self.stems[first.casefold()] = number
         self.stems.setdefault(stem.casefold(), 1)
         return stem
+
+
+def unreadable(reason: str) -> serving.Answer:
+    """What stands for the answer about a file that cannot be read."""
+    return serving.Answer(np.zeros(0), [], np.zeros(0), np.zeros((0, 1, 1)), reason)
 
 
 def cut(text: str, most_bytes: int) -> str:

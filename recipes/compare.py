@@ -133,7 +133,7 @@ def plan(options: argparse.Namespace) -> list[comparison.Job]:
         InputError: the grid, the data or an option is wrong, or a run was begun with another
             configuration.
     """
-    jobs, runs = [], {}
+    jobs, read = [], None
     cells = comparison.read_grid(options.grid, options.seeds)
     for loss, values in options.loss_options.items():
         if loss not in {cell.loss for cell in cells}:
@@ -141,13 +141,13 @@ def plan(options: argparse.Namespace) -> list[comparison.Job]:
         check_loss_options(loss, values)
     for cell in cells:
         arguments = train_arguments(options, cell)
-        if cell.seed not in runs:  # the data is read once a seed, which decides the draw
-            runs[cell.seed], _ = data_set_training.plan(train_voc.parse_arguments(arguments))
-        run = runs[cell.seed]
-        recipe = dataclasses.replace(run.recipe, model=cell.model)
+        # The seed decides the draw, and its cells follow each other.
+        if read is None or read.seed != cell.seed:
+            read, _ = data_set_training.plan(train_voc.parse_arguments(arguments))
+        recipe = dataclasses.replace(read.recipe, model=cell.model)
         directory = RunDirectory(pathlib.Path(options.out, cell.name))
         run = dataclasses.replace(
-            run,
+            read,
             loss=cell.loss,
             recipe=recipe,
             loss_options=options.loss_options.get(cell.loss, {}),

@@ -37,6 +37,7 @@ from terminal import exit_code
 from keras_patchpu import localization, serving, training
 from keras_patchpu.data.picture_files import picture_files, read_picture
 from keras_patchpu.errors import InputError
+from keras_patchpu.printable import printable
 
 BATCH = 16
 DEFAULT_TOP = 5
@@ -51,7 +52,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     answers.add_output_options(
         parser,
         "labels to show at most; default: 5, or with --threshold all that reach it",
-        ". Of the best label, or with --top or --threshold of each that is shown, at most 5",
+        ". Of the best label, or with --top or --threshold of each that is shown and is among the "
+        "5 of the highest scores, of which alone there are maps",
     )
     parser.add_argument(
         "--threshold",
@@ -112,6 +114,7 @@ class Prediction:
     def run(self) -> int:
         """Shows the answers, and gives the number of bad pictures."""
         options = self.options
+        check_overlay(options)
         # All names are gone through once before, so that none has to be kept.
         total = width = 0
         for file in files_of(options):
@@ -140,11 +143,10 @@ class Prediction:
             return np.full(len(names), threshold)
         calibrated = training.Thresholds.read(directory) if directory else None
         if calibrated is None:
-            advice = (
-                "recipes/evaluate.py RUN --calibrate finds thresholds, and they stay in the run"
+            raise InputError(
+                f"{self.options.model} has no {training.THRESHOLDS_FILE}: recipes/evaluate.py RUN "
+                "--calibrate writes it into the run, which then is to be given here"
             )
-            self.writer.note(f"scores are not calibrated ({advice}): the best labels are shown")
-            return None
         if list(calibrated.values) != names:
             raise InputError(
                 f"{directory.path / training.THRESHOLDS_FILE} is for other labels than those of "
@@ -170,6 +172,9 @@ class Prediction:
                 every = self.options.top or self.thresholds is not None
                 located = [(*pair, maps[pair[0]]) for pair in shown if pair[0] in maps]
                 self.writer.draw(file, content, located if every else located[:1])
+                if shown and not located:
+                    text = f"no overlay: there are maps of the {len(maps)} best labels alone"
+                    self.writer.note(f"{printable(file)}: {text}")
 
     def choose(self, answer: serving.Answer) -> list[tuple[str, float]]:
         """The labels to show, with their scores, best first."""
@@ -195,6 +200,17 @@ def files_of(options: argparse.Namespace) -> Iterator[str]:
     return itertools.chain.from_iterable(map(picture_files, options.pictures))
 
 
+def check_overlay(options: argparse.Namespace) -> None:
+    """Overlays are no pictures to predict, in this run or the next."""
+    for folder in map(pathlib.Path, options.pictures):
+        if options.overlay and folder.is_dir():
+            if options.overlay.resolve().is_relative_to(folder.resolve()):
+                raise InputError(
+                    f"--overlay {options.overlay} is in {folder}, all of whose pictures are read: "
+                    "give a folder elsewhere"
+                )
+
+
 def no_pictures(options: argparse.Namespace) -> InputError:
     """What is said where `files_of` gives none."""
     return InputError(f"{', '.join(options.pictures)}: no pictures in there: give others")
@@ -214,11 +230,7 @@ def answers_of(
     """An answer to each of what `read` gave, in the same order."""
     known = iter(model.predict([content for content in contents if isinstance(content, bytes)]))
     for content in contents:
-        yield next(known) if isinstance(content, bytes) else unreadable(content)
-
-
-def unreadable(reason: str) -> serving.Answer:
-    return serving.Answer(np.zeros(0), [], np.zeros(0), np.zeros((0, 1, 1)), reason)
+        yield next(known) if isinstance(content, bytes) else answers.unreadable(content)
 
 
 @contextlib.contextmanager

@@ -42,7 +42,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         parser,
         "labels to print, and to draw by --overlay; default: print all, draw the best one",
         ". The map of the finest patches is drawn over the whole picture, which they cover where "
-        "their size divides that of the model's images; predict.py draws it in its place",
+        "their size divides that of the model's images and resize is stretch; predict.py draws it "
+        "in its place",
     )
     parser.add_argument(
         "--timeout", type=seconds, default=30.0, help="seconds for an answer; default: 30"
@@ -63,8 +64,8 @@ class Query:
 
     def __init__(self, options: argparse.Namespace):
         self.options = options
-        # File and content of the pictures whose answers are awaited.
-        self.asked: collections.deque[tuple[str, bytes]] = collections.deque()
+        # Files whose answers are awaited, with their content, or why they cannot be read.
+        self.asked: collections.deque[tuple[str, bytes | str]] = collections.deque()
         self.writer = None
 
     def run(self) -> int:
@@ -76,7 +77,9 @@ class Query:
             total = len(options.images)
             # None: shown on a terminal only.
             for answer in tqdm.tqdm(received, total=total, leave=False, unit="image", disable=None):
+                self.show_unreadable()
                 self.show(*self.asked.popleft(), answer)
+            self.show_unreadable()
         return self.writer.bad
 
     def contents(self) -> Iterator[bytes]:
@@ -85,10 +88,16 @@ class Query:
             try:
                 content = read_picture(file)
             except OSError as error:
-                self.writer.complain(file, error.strerror or "cannot be read")
+                self.asked.append((file, error.strerror or "cannot be read"))
                 continue
             self.asked.append((file, content))
             yield content
+
+    def show_unreadable(self) -> None:
+        """Those before the file that is answered next."""
+        while self.asked and isinstance(self.asked[0][1], str):
+            file, reason = self.asked.popleft()
+            self.writer.show(file, answers.unreadable(reason), [])
 
     def show(self, file: str, content: bytes, answer: serving.Answer) -> None:
         top = self.options.top

@@ -38,6 +38,8 @@ def parse_with_folder(
     options = parser.parse_args(arguments)
     if bool(options.images) != bool(options.test_labels or options.labels):
         parser.error("--images goes with --test-labels or with --labels")
+    if options.images and options.data:
+        parser.error("--data and --images exclude each other")
     return options
 
 

@@ -60,3 +60,10 @@ def test_a_picture_of_16_bits_is_not_white():
     picture = Image.new("I;16", (8, 8), 128 * 256)
     overlay = draw_overlay(picture, np.zeros((1, 1)), "cat", 0.0)
     assert overlay.getpixel((4, 4)) == (128, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((10**6, 1), (10**6, 29)), ((1, 10**6), (1, 10**6 + 28))]
+)
+def test_a_picture_like_a_thread_stays_one(size, expected):
+    assert draw_overlay(Image.new("L", size), np.zeros((2, 2)), 40 * "a", 0.5).size == expected

@@ -76,7 +76,7 @@ def _data(results):
         f"seed {seed}: {c['num_train']:,} and {c['num_validation']:,}"
         for seed, c in sorted(by_seed.items())
     )
-    official_train, official_test = _official_counts(config["data"])
+    official_train, official_test = _official_counts(config)
     num_train = config["num_train"] + config["num_validation"]
     lines = [
         f"Data: {config['data']}, {_of_official(num_train, official_train)} training images, in "
@@ -93,13 +93,11 @@ def _data(results):
     return "\n\n".join(lines)
 
 
-def _official_counts(name):
-    """Of the splits that the field trains and tests on, see `data.read_source`."""
-    if name == "VOC2007":
-        return official_count(name, "trainval"), official_count(name, "test")
-    return official_count(name, "train"), official_count(name, "val") or official_count(
-        name, "test"
-    )
+def _official_counts(config):
+    """Of the splits that are trained and tested on, see `data.read_source`."""
+    name, tested = config["data"], config["test_split"]
+    trained = "trainval" if (name, tested) == ("VOC2007", "test") else "train"
+    return official_count(name, trained), official_count(name, tested)
 
 
 def _of_official(count, official):

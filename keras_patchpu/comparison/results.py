@@ -71,6 +71,7 @@ def read_result(cell: Cell, directory: RunDirectory) -> Result:
         }
         test = history["test_map"]
         at_least = metrics["frequent_means_at_least"]
+        frequent = metrics["mean_average_precision_frequent"]
         return Result(
             cell=cell,
             config=config,
@@ -78,7 +79,7 @@ def read_result(cell: Cell, directory: RunDirectory) -> Result:
             # The earliest of equally good epochs.
             clean=test[int(np.argmax(history["validation_map"]))],
             observed=test[int(np.argmax(history["validation_observed_map"]))],
-            frequent=metrics["mean_average_precision_frequent"],
+            frequent=None if frequent is None else float(frequent),
             num_frequent=sum(
                 label["positives"] >= at_least for label in metrics["labels"].values()
             ),
@@ -86,7 +87,7 @@ def read_result(cell: Cell, directory: RunDirectory) -> Result:
             epochs=len(test),
             seconds=sum(history["seconds"]),
             images_per_second=history["images_per_second"],
-            peak_memory_gb=metrics["peak_memory_gb"],
+            peak_memory_gb=float(metrics["peak_memory_gb"]),
         )
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise InputError(

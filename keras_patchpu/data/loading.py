@@ -4,7 +4,6 @@ import concurrent.futures
 import contextlib
 import functools
 import os
-import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -15,6 +14,7 @@ from keras_patchpu.data.decode import decode_and_resize
 from keras_patchpu.data.examples import Examples
 from keras_patchpu.data.picture_files import read_picture
 from keras_patchpu.data.picture_size import TOO_LARGE, is_too_large
+from keras_patchpu.data.silent_libraries import libraries_silent
 from keras_patchpu.errors import InputError
 
 
@@ -113,18 +113,3 @@ def reading_threads() -> Iterator[concurrent.futures.ThreadPoolExecutor]:
             yield pool
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-@contextlib.contextmanager
-def libraries_silent() -> Iterator[None]:
-    """Leaves standard error to Python; libjpeg has a line for nearly each file that is cut off."""
-    sys.stderr.flush()
-    with open(os.dup(2), "w") as stderr, open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        # What stands in for standard error, as in a notebook, goes on doing so.
-        aside = contextlib.redirect_stderr(stderr if sys.stderr is sys.__stderr__ else sys.stderr)
-        try:
-            with aside:
-                yield
-        finally:
-            os.dup2(stderr.fileno(), 2)

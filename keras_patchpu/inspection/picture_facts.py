@@ -13,8 +13,9 @@ from PIL import Image
 
 from keras_patchpu.data.decode import decode
 from keras_patchpu.data.examples import Examples
-from keras_patchpu.data.loading import libraries_silent, read_encoded, reading_threads
+from keras_patchpu.data.loading import read_encoded, reading_threads
 from keras_patchpu.data.picture_size import TOO_LARGE, is_too_large
+from keras_patchpu.data.silent_libraries import libraries_silent
 
 # How the files begin that training reads.
 _BEGINNINGS = {b"\xff\xd8": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"BM": "BMP"}

@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from keras_patchpu.data.decode import decode
 from keras_patchpu.data.examples import Examples
-from keras_patchpu.data.loading import libraries_silent, read_encoded
+from keras_patchpu.data.loading import read_encoded
+from keras_patchpu.data.silent_libraries import libraries_silent
 from keras_patchpu.errors import InputError
 from keras_patchpu.whole_file import replaced_whole
 

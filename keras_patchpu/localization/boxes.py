@@ -16,7 +16,7 @@ def boxes_from_map(attention_map: np.ndarray, threshold: float) -> np.ndarray:
     Returns:
         int64 `(num_boxes, 4)` of `ymin, xmin, ymax, xmax` in pixels, `ymax` and `xmax` the first
         ones outside; the region with the largest sum first, and of equal ones the first from above.
-        None where no value is above 0.
+        None where no value is above 0, or one is NaN.
 
     Raises:
         ValueError: `threshold` is not within 0 and 1.
@@ -28,7 +28,7 @@ def boxes_from_map(attention_map: np.ndarray, threshold: float) -> np.ndarray:
         )
     attention_map = np.asarray(attention_map, "float64")
     strongest = attention_map.max(initial=0.0)
-    if strongest <= 0:
+    if not strongest > 0:  # NaN, too
         return np.zeros((0, 4), "int64")
     regions, num_regions = ndimage.label(attention_map >= threshold * strongest)
     sums = ndimage.sum_labels(attention_map, regions, np.arange(1, num_regions + 1))

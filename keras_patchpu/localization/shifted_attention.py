@@ -5,6 +5,7 @@ import itertools
 import keras
 import numpy as np
 
+from keras_patchpu.errors import InputError
 from keras_patchpu.models import MultiLabelModel
 
 # Shifts to each side of a finest patch, by parts of its size: 3 quarters, so that every place is
@@ -29,12 +30,20 @@ class ShiftedAttention:
 
     Attributes:
         edges: of the cells, `(h + 1,)` and `(w + 1,)` in pixels of the square.
+
+    Raises:
+        InputError: the model's places are smaller.
     """
 
     def __init__(self, model: MultiLabelModel):
         self.model = model
         top, _, bottom, _ = model.attention_boxes[0]
         self.step = int(bottom - top) // PARTS
+        if not self.step:
+            raise InputError(
+                f"The model's places of {bottom - top:g} pixels have no quarters to shift by: use "
+                "the method attention"
+            )
         ends = np.append(np.arange(0, model.image_size, self.step), model.image_size)
         self.edges = (ends, ends)
 

@@ -17,7 +17,8 @@ def decision_metrics(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]
       harmonic mean of the two, as the field has it (Query2Label, Liu et al. 2021), which for `CF1`
       is not the mean of the F1 of each label.
     * `P@k`: the share of present ones among the k best labels of an image, mean over images; an
-      image with fewer labels that are known counts those (MLSPL, Cole et al. 2021).
+      image with fewer labels that are known counts those (MLSPL, Cole et al. 2021), and one without
+      any does not count.
     * `expected_positives`: the mean over images of the sum of their scores, beside
       `true_positives`, how many labels an image has.
 
@@ -37,6 +38,8 @@ def decision_metrics(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]
             "Invalid value for argument `labels` or `logits`. Expected the same shape. Received: "
             f"{labels.shape} and {logits.shape}"
         )
+    counting = (labels != -1).any(axis=1)
+    labels, logits = labels[counting], logits[counting]
     present, known, scores = labels == 1, labels != -1, expit(logits)
     predicted = known & (scores >= THRESHOLD)
     counts = [entries.sum(axis=0) for entries in (present & predicted, predicted, present)]
@@ -55,10 +58,10 @@ def decision_metrics(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]
         best = ranked[:, :k]
         found = np.take_along_axis(present, best, axis=1).sum(axis=1)
         among = np.take_along_axis(known, best, axis=1).sum(axis=1)
-        figures[f"P@{k}"] = _share(found, among).mean()
+        figures[f"P@{k}"] = _mean(_share(found, among))
     return {name: float(100 * figure) for name, figure in figures.items()} | {
-        "expected_positives": float(scores.sum(axis=1, where=known, dtype="float64").mean()),
-        "true_positives": float(present.sum(axis=1).mean()),
+        "expected_positives": _mean(scores.sum(axis=1, where=known, dtype="float64")),
+        "true_positives": _mean(present.sum(axis=1)),
     }
 
 
@@ -69,6 +72,11 @@ def _precision_and_recall(found, predicted, present):
 def _share(part, whole):
     """0 of nothing."""
     return part / np.maximum(whole, 1)
+
+
+def _mean(values):
+    """0 of none."""
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _harmonic_mean(precision, recall):

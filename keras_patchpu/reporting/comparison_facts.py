@@ -12,8 +12,8 @@ from keras_patchpu.comparison.table import ADVICE
 from keras_patchpu.errors import InputError
 from keras_patchpu.losses import LOSSES
 from keras_patchpu.models import MODELS
-from keras_patchpu.reporting.run_files import read_history
-from keras_patchpu.training import RunDirectory
+from keras_patchpu.reporting.run_files import check_has, read_history
+from keras_patchpu.training import RunDirectory, read_config
 from keras_patchpu.training.weak_negative_log import read_weak_negatives
 from keras_patchpu.whole_file import replaced_whole
 
@@ -97,17 +97,27 @@ def gather_comparison_facts(out: str | os.PathLike) -> ComparisonFacts:
             "it anew"
         ) from error
     runs = [_read_run(cell, RunDirectory(folder.path / cell.name)) for cell in cells]
-    return ComparisonFacts(folder.path.resolve().name, command, runs)
+    facts = ComparisonFacts(folder.path.resolve().name, command, runs)
+    if len({tuple(run.result.config["label_names"]) for run in facts.ended}) > 1:
+        raise InputError(f"{folder.path} has runs of other labels: compare them elsewhere")
+    return facts
 
 
 def _read_run(cell, directory):
     if not (directory.path / "metrics.json").exists():
         return ComparedRun(cell, directory)
+    recipe, config = read_config(directory)
+    needed = ("num_train", "num_validation", "num_test", "draw")
+    check_has(directory, "config.json", config, needed)
     result = read_result(cell, directory)
+    result = dataclasses.replace(result, config={**dataclasses.asdict(recipe), **config})
     labels = directory.read_json("metrics.json")["labels"]
     try:
+        if labels.keys() != set(config["label_names"]):
+            raise ValueError("other labels than in config.json")
         precisions = {name: float(label["average_precision"]) for name, label in labels.items()}
-    except (KeyError, TypeError) as error:
+        positives = {name: int(label["positives"]) for name, label in labels.items()}
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{directory.path / 'metrics.json'} is damaged ({error}): delete the directory to run "
             "it anew"
@@ -118,6 +128,6 @@ def _read_run(cell, directory):
         result,
         read_history(directory),
         precisions,
-        {name: label["positives"] for name, label in labels.items()},
+        positives,
         read_weak_negatives(directory),
     )

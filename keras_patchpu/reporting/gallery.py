@@ -11,7 +11,7 @@ from PIL import Image
 
 from keras_patchpu.data import Examples, evaluation_batches, read_encoded
 from keras_patchpu.data.decode import decode
-from keras_patchpu.data.loading import libraries_silent
+from keras_patchpu.data.silent_libraries import libraries_silent
 from keras_patchpu.localization import dense_maps, maps_in_picture
 from keras_patchpu.reporting.cases import Case
 

@@ -111,8 +111,13 @@ def gather_run_facts(
     """
     recipe, config = read_config(directory)
     check_has(directory, "config.json", config, ("loss", "num_train", "num_test"))
+    if config["loss"] not in LOSSES:
+        raise InputError(
+            f"{directory.path / 'config.json'}: there is no loss {config['loss']!r} in this version"
+        )
     metrics = directory.read_json("metrics.json")
-    check_has(directory, "metrics.json", metrics, ("peak_memory_gb", "images_per_second"))
+    numbers = ("peak_memory_gb", "images_per_second")
+    check_has(directory, "metrics.json", metrics, numbers, float | int)
     history, weak_negatives = read_history(directory), read_weak_negatives(directory)
     _check_split(directory, config, test, "num_test")
     if learnt_from is not None:

@@ -1,13 +1,16 @@
 """Files of a run that a report reads."""
 
+import math
 from collections.abc import Sequence
 
 from keras_patchpu.errors import InputError
 from keras_patchpu.training import RunDirectory
 
 
-def check_has(directory: RunDirectory, name: str, content: dict, needed: Sequence[str]) -> None:
-    """Checks that a file has what a report needs of it.
+def check_has(
+    directory: RunDirectory, name: str, content: dict, needed: Sequence[str], kind: type = object
+) -> None:
+    """Checks that a file has what a report needs of it, of this kind.
 
     Raises:
         InputError: it has not.
@@ -15,6 +18,9 @@ def check_has(directory: RunDirectory, name: str, content: dict, needed: Sequenc
     for key in needed:
         if key not in content:
             raise InputError(f"{directory.path / name} is not that of a finished run: no {key}")
+        if not isinstance(content[key], kind):
+            value = str(content[key])[:40]
+            raise InputError(f"{directory.path / name} is damaged: its {key} is {value!r}")
 
 
 def read_history(directory: RunDirectory) -> dict[str, list[float]]:
@@ -27,7 +33,10 @@ def read_history(directory: RunDirectory) -> dict[str, list[float]]:
     try:
         if not rows or not {"loss", "images_per_second", "seconds"} <= rows[0].keys():
             raise ValueError("no epoch, or a column is not there")
-        return {name: [float(row[name]) for row in rows] for name in rows[0]}
+        columns = {name: [float(row[name]) for row in rows] for name in rows[0]}
+        if not all(math.isfinite(value) for column in columns.values() for value in column):
+            raise ValueError("not all of its values are finite")
+        return columns
     except (TypeError, ValueError) as error:
         raise InputError(
             f"{directory.path / 'history.csv'} is damaged ({error}): restore it, or start anew "

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from keras_patchpu.data.claimed_file import claimed
 from keras_patchpu.errors import InputError
 from keras_patchpu.serving.answer_functions import answer_functions
 from keras_patchpu.serving.description import Description
@@ -54,9 +55,15 @@ def export(
         The path of the version.
 
     Raises:
-        ValueError: if the number of names is not that of the model's labels.
+        ValueError: if the number of names is not that of the model's labels, or `version` is not
+            positive.
         InputError: if the version exists, or something cannot be written, as on a full disk.
     """
+    if version is not None and version < 1:
+        raise ValueError(
+            "Invalid value for argument `version`. Expected a positive integer. "
+            f"Received: version={version}"
+        )
     if keras.backend.backend() != "tensorflow":
         return export_in_process(
             model,
@@ -67,27 +74,29 @@ def export(
         )
     from_bytes, from_images, layers = answer_functions(model, label_names, resize)
     directory = pathlib.Path(directory)
-    if version is None:
-        version = next_version(directory)
-    target = directory / str(version)
-    if target.exists():
-        raise InputError(f"{target} exists and is not overwritten: give another version")
-
-    # Not a number, so TF Serving does not take it for a version before it is one.
-    unfinished = directory / f".unfinished-{version}"
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _write(model, unfinished, from_bytes, from_images, layers)
-        Description.of(model, label_names, resize).write(unfinished)
-        write_warm_up(unfinished, directory.resolve().name, model.image_size)
-        os.replace(unfinished, target)
-        write_server_files(directory)
+        # Two runs may have the same name.
+        with claimed(directory / ".export", f"export to {directory}"):
+            target = directory / str(version or next_version(directory))
+            if target.exists():
+                raise InputError(f"{target} exists and is not overwritten: give another version")
+            # Not a number, so TF Serving does not take it for a version before it is one.
+            unfinished = directory / f".unfinished-{target.name}"
+            shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
+            try:
+                _write(model, unfinished, from_bytes, from_images, layers)
+                Description.of(model, label_names, resize).write(unfinished)
+                write_warm_up(unfinished, directory.resolve().name, model.image_size)
+                os.replace(unfinished, target)
+                write_server_files(directory)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
     except (OSError, tf.errors.OpError) as error:
         reason = str(error).strip().split("\n")[0]
-        raise InputError(f"{target} cannot be written ({reason}): see to the disk") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        raise InputError(
+            f"{directory / str(version or '')} cannot be written ({reason}): see to the disk"
+        ) from error
     return target
 
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_patchpu.data.loading import libraries_silent
+from keras_patchpu.data.silent_libraries import libraries_silent
 from keras_patchpu.errors import InputError
 from keras_patchpu.serving.answer import Answer
 from keras_patchpu.serving.answer_functions import answer_functions

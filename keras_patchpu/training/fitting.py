@@ -68,11 +68,12 @@ def fit(
         run, directory, score_test, history, report, validate, diagnose, board, so_far, measured
     )
     put_off = PutOff(position, batches_an_epoch)
-    callbacks = [FiniteLoss(run, position.batches), end_of_epoch, put_off]
+    done = position.batches % batches_an_epoch
+    callbacks = [FiniteLoss(run, done), end_of_epoch, put_off]
     if progress:
         # The bar comes first, to be gone before an epoch is reported.
         size = (len(run.train), recipe.batch_size, recipe.epochs)
-        callbacks.insert(0, Progress(*size, position.batches))
+        callbacks.insert(0, Progress(*size, done))
 
     with put_off, told_in_a_line(*_images(run, cached)):
         try:
@@ -97,7 +98,7 @@ def follow(
     hosts: Hosts,
 ) -> None:
     """What `fit` does on the other hosts than host 0; arguments and errors as of `fit`."""
-    callbacks = [FiniteLoss(run, position.batches)]
+    callbacks = [FiniteLoss(run, position.batches % num_batches(run))]
     with told_in_a_line(*_images(run, cached)):
         train_from(run, model, position, so_far, cached, callbacks, hosts)
 

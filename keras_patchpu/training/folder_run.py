@@ -56,6 +56,11 @@ def folder_run(
         )
     else:
         train, test = data.hold_out(train, seed)
+        if not (train.labels == 1).any():
+            raise InputError(
+                f"{labels}: all pictures with a label are among the tenth that seed {seed} holds "
+                "out to test on: label more, or give --test-labels or another --seed"
+            )
     _check_loss(loss, train.labels, labels, expected_positives)
     return Run(
         train=train,

@@ -43,8 +43,9 @@ def check_loss_options(loss: str, values: dict[str, float]) -> None:
             raise InputError(f"--loss-options: the loss {loss} has no option {name!r}: {has}")
     try:
         loss_with(loss, values, _FACTS)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"--loss-options of {loss}: {error}") from error
+    except Exception as error:  # of a huge `map_size` the backend's own
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"--loss-options of {loss}: {reason}") from error
 
 
 def loss_with(loss: str, values: dict[str, float], facts: dict) -> losses.MultiLabelLoss:

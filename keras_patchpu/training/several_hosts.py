@@ -172,6 +172,7 @@ class Hosts:
         """
         from jax.experimental import multihost_utils
 
+        config = {"loss_options": {}, **config}  # which not each record has
         digests = [
             hashlib.blake2b(json.dumps(value).encode(), digest_size=8).digest()
             for value in config.values()

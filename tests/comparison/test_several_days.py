@@ -78,6 +78,19 @@ def test_other_configurations_are_refused(join, write_day, tmp_path, capsys):
     assert (tmp_path / "runs.json").read_text() == before
 
 
+def test_options_are_those_of_a_loss(join, write_day, capsys):
+    assert join(write_day({("patch", "wn", 0): 20.0}, loss_options={"theta": 0.1})) == 0
+    assert join(write_day({("patch", "an", 0): 20.0})) == 0
+    assert join(write_day({("patch", "wn", 1): 20.0}, loss_options={"theta": 0.2})) == 2
+    assert "another loss_options than patch wn, seed 0" in capsys.readouterr().err
+
+
+def test_a_table_that_cannot_be_written(join, write_day, tmp_path, capsys):
+    (tmp_path / "table.csv").mkdir()
+    assert join(write_day({("patch", "wn", 0): 20.0})) == 2
+    assert "table.csv cannot be written" in capsys.readouterr().err
+
+
 def test_nothing_has_ended(join, write_day, capsys):
     assert join(write_day({})) == 2
     assert capsys.readouterr().err == "join_comparisons: no run has ended\n"

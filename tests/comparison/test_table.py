@@ -124,8 +124,15 @@ def test_a_whole_data_set(make_rows, tmp_path):
 def test_voc_2007_is_trained_on_trainval(make_rows, tmp_path):
     maps = {("patch", "wn"): [10.0]}
     counts = {"num_train": 1900, "num_validation": 100, "num_test": 4952}
-    text, _ = markdown(tmp_path, make_rows(maps, data="VOC2007", **counts))
+    text, _ = markdown(tmp_path, make_rows(maps, data="VOC2007", test_split="test", **counts))
     assert "**2,000 of the official 5,011** training" in text and "4,952 test images" in text
+
+
+def test_voc_2007_without_test_images_is_tested_on_val(make_rows, tmp_path):
+    maps = {("patch", "wn"): [10.0]}
+    counts = {"num_train": 1501, "num_validation": 1000, "num_test": 2500}
+    text, _ = markdown(tmp_path, make_rows(maps, data="VOC2007", **counts))
+    assert "VOC2007, 2,501 training" in text and "**2,500 of the official 2,510** test" in text
 
 
 def test_published_numbers_are_of_that_data_set_only(make_rows, tmp_path):

@@ -23,7 +23,9 @@ def test_a_corner_does_not_connect():
     np.testing.assert_array_equal(boxes_from_map(attention_map, 1.0), expected)
 
 
-@pytest.mark.parametrize("attention_map", [np.zeros((3, 4)), -np.ones((3, 4)), np.zeros((0, 0))])
+@pytest.mark.parametrize(
+    "attention_map", [np.zeros((3, 4)), -np.ones((3, 4)), np.zeros((0, 0)), np.array([[1, np.nan]])]
+)
 def test_nothing_stands_out(attention_map):
     assert boxes_from_map(attention_map, 0.5).shape == (0, 4)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from keras_patchpu import PatchClassifier
+from keras_patchpu.errors import InputError
 from keras_patchpu.localization.label_maps import LabelMaps
 from keras_patchpu.localization.shifted_attention import ShiftedAttention, shift_images
 from keras_patchpu.metrics.pointing_game import point_of_maximum, score_pair
@@ -95,3 +96,9 @@ def test_it_is_a_method_of_label_maps():
     np.testing.assert_allclose(columns, np.arange(0, 81, 8))
     scores = score_pair(maps[0, 0], edges, (160, 80), np.array([(0, 0, 160, 80)]), 0.0)
     assert scores.hit == 1 and scores.energy == pytest.approx(1)
+
+
+def test_places_without_quarters():
+    model = PatchClassifier(3, image_size=6, patch_size=3, num_levels=1, embedding_dim=8)
+    with pytest.raises(InputError, match="3 pixels have no quarters"):
+        LabelMaps(model, "shifted")

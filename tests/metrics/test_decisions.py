@@ -40,10 +40,18 @@ def test_the_best_labels_by_hand(labels, order):
     for k in (1, 3, 5):
         shares = []
         for row, scores in zip(labels, logits, strict=True):
+            if (row == -1).all():
+                continue
             known = [label for label in range(SHAPE[1]) if row[label] >= 0]
             best = sorted(known, key=lambda label, scores=scores: -scores[label])[:k]
-            shares.append(sum(row[label] == 1 for label in best) / max(len(best), 1))
-        assert found[f"P@{k}"] == pytest.approx(100 * np.mean(shares))
+            shares.append(sum(row[label] == 1 for label in best) / len(best))
+        assert found[f"P@{k}"] == pytest.approx(100 * np.mean(shares or [0]))
+
+
+def test_an_image_of_which_nothing_is_known_does_not_count():
+    labels, logits = np.array([[1, 0, 0], [-1, -1, -1]]), np.ones((2, 3))
+    assert decision_metrics(labels, logits) == decision_metrics(labels[:1], logits[:1])
+    assert set(decision_metrics(labels[1:], logits[1:]).values()) == {0.0}
 
 
 def test_what_is_not_known_is_left_out():

@@ -36,3 +36,10 @@ def test_a_version_that_exists(export_recipe, finished, tmp_path, capsys):
     assert export_recipe.main(arguments) == 0
     assert export_recipe.main(arguments) == 2
     assert "exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("version", ["0", "-3", "new"])
+def test_no_version(export_recipe, finished, tmp_path, capsys, version):
+    with pytest.raises(SystemExit) as stopped:
+        export_recipe.main([str(finished.out), "--version", version])
+    assert stopped.value.code == 2 and "--version" in capsys.readouterr().err

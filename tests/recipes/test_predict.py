@@ -6,7 +6,9 @@ import functools
 import json
 import pathlib
 import shutil
+import struct
 import types
+import zlib
 
 import keras
 import numpy as np
@@ -225,12 +227,29 @@ def test_calibrated_thresholds(lines, run, photos):
     assert "7 val images of VOC2012, which the run is tested on" in errors
 
 
-def test_no_thresholds(lines, finished, photos):
-    plain, _ = lines(finished.out, photos / "a.png", code=0)
-    for model in (finished.out, finished.saved_model):
-        found, errors = lines(model, photos / "a.png", "--threshold", "calibrated", code=0)
-        assert found[0]["labels"] == plain[0]["labels"]
-        assert errors.count("\n") == 1 and "not calibrated" in errors and "--calibrate" in errors
+def test_labels_without_a_map(predict, run, photos, tmp_path, capsys):
+    assert predict.main([str(run), str(photos / "a.png"), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    values = dict.fromkeys(NAMES, 1.0) | {NAMES[int(np.argmin(scores))]: 0.0}
+    write_thresholds(run, values, "validation")
+    arguments = ["--threshold", "calibrated", "--overlay", str(tmp_path / "seen")]
+    assert predict.main([str(run), str(photos / "a.png"), *arguments]) == 0
+    said = f"predict: {photos}/a.png: no overlay: there are maps of the 5 best labels alone"
+    assert capsys.readouterr().err.splitlines()[-1] == said
+    assert list((tmp_path / "seen").iterdir()) == []
+
+
+def test_what_only_pil_cannot_read(predict, finished, photos, tmp_path, capsys):
+    file, seen = tmp_path / "odd.png", tmp_path / "seen"
+    content = (photos / "a.png").read_bytes()
+    # A profile without a name, which PIL reads to its end and beyond (IndexError).
+    profile = b"iCCP" + b"\1\0"
+    chunk = struct.pack(">I", 2) + profile + struct.pack(">I", zlib.crc32(profile))
+    file.write_bytes(content[:-12] + chunk + content[-12:])
+    assert predict.main([str(finished.out), str(file), "--overlay", str(seen)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{file}  ") and "%" in printed.out
+    assert printed.err.startswith(f"predict: {file}: no overlay: ")
 
 
 @pytest.fixture
@@ -246,7 +265,13 @@ def test_what_stops_all(fails, finished, run, photos, tmp_path):
         message = fails(tmp_path / model, photos)
         assert "neither the directory of a training run" in message and model in message
     assert "out.csv" in fails(finished.out, photos, "--csv", tmp_path / "nowhere" / "out.csv")
-    assert "a.png" in fails(finished.out, photos, "--overlay", photos / "a.png")
+    file = finished.out / "model.keras"
+    assert "model.keras" in fails(finished.out, photos / "a.png", "--overlay", file)
+    message = fails(finished.out, photos, "--overlay", photos / "more" / "seen")
+    assert "is in" in message and not (photos / "more" / "seen").exists()
+    for model in (run, finished.saved_model):
+        message = fails(model, photos, "--threshold", "calibrated")
+        assert "has no thresholds.json" in message and "--calibrate" in message
     write_thresholds(run, {"sheep": 0.5}, "validation")
     message = fails(run, photos, "--threshold", "calibrated")
     assert "thresholds.json is for other labels" in message

@@ -105,6 +105,11 @@ def test_json(query, urls, answers_of, files, tmp_path, capsys):
         np.testing.assert_allclose(line["scores"], scores[row], atol=1e-6)
     assert bad == {"file": asked[1], "status": NO_PICTURE}
     assert printed.err == f"query: {asked[1]}: {NO_PICTURE}\n"
+    asked = ["nowhere", *files[:2], "nobody"]
+    assert query.main([*asked, "--url", urls["grpc"], "--json"]) == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["file"] for line in told] == asked
+    assert told[0]["status"] == told[3]["status"] == "No such file or directory"
 
 
 def test_bad_files_are_told_and_the_others_answered(query, urls, files, tmp_path, capsys):

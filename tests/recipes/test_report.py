@@ -131,6 +131,9 @@ def test_bad_input(one_line, finished, voc, tmp_path, make_voc):
         ("weak_negatives.json", "{}", "weak_negatives.json"),
         ("metrics.json", "{", "metrics.json"),
         ("metrics.json", "{}", "no peak_memory_gb"),
+        ("metrics.json", '{"peak_memory_gb": "much"}', "its peak_memory_gb is 'much'"),
+        ("metrics.json", '{"peak_memory_gb": 1, "images_per_second": null}', "'None'"),
+        ("history.csv", "epoch,loss,images_per_second,seconds\n1,inf,1,1\n", "finite"),
         ("observed.csv", "file,label\nnobody.jpg,cat\n", "nobody.jpg"),
     ],
 )
@@ -140,7 +143,17 @@ def test_damaged_files(one_line, finished, voc, tmp_path, file, content, said):
     assert said in one_line(copy, "--data", voc)
 
 
+def test_a_loss_of_another_version(one_line, finished, voc, tmp_path):
+    copy = shutil.copytree(finished.out, tmp_path / "run")
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "loss": "new"}))
+    assert "no loss 'new'" in one_line(copy, "--data", voc)
+
+
 def test_images_and_labels_go_together(report, capsys):
     with pytest.raises(SystemExit) as stopped:
         report.main(["run", "--images", "photos"])
     assert stopped.value.code == 2 and "--images goes with" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        report.main(["run", "--images", "photos", "--labels", "x.csv", "--data", "digits"])
+    assert stopped.value.code == 2 and "exclude each other" in capsys.readouterr().err

@@ -108,7 +108,8 @@ def comparison(tmp_path):
     run.mkdir()
     config = {
         **{"data": "photos", "num_train": 90, "num_validation": 10, "num_test": 50},
-        **{"image_size": 64, "batch_size": 8, "weights": None, "optimizer": "adam"},
+        **{"image_size": 64, "patch_size": 32, "num_levels": 2, "batch_size": 8, "seed": 0},
+        **{"weights": None, "optimizer": "adam"},
         **{"learning_rate": 1e-3, "schedule": "cosine", "augment": [], "draw": "uniform"},
         "label_names": ["a", "b"],
     }
@@ -157,6 +158,34 @@ def test_damaged_files(comparison, file, content, said):
     with pytest.raises(InputError, match=said) as raised:
         write_comparison_report(comparison)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "said"),
+    [
+        ("metrics.json", {"peak_memory_gb": "much"}, "much"),
+        ("metrics.json", {"mean_average_precision_frequent": "much"}, "much"),
+        ("metrics.json", {"labels": {"a": {"average_precision": 1, "positives": 9}}}, "other lab"),
+        ("config.json", {"augment": None}, "augment"),
+        ("config.json", {"num_validation": "ten"}, "num_validation"),
+        ("config.json", {"label_names": ["a", "c"]}, "other labels"),
+    ],
+)
+def test_damaged_values(comparison, file, change, said):
+    path = comparison / "patch-en_cl-0" / file
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(InputError, match=said) as raised:
+        write_comparison_report(comparison)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_run_of_before(comparison):
+    path = comparison / "patch-en_cl-0" / "config.json"
+    config = json.loads(path.read_text())
+    for name in ("augment", "weights", "schedule"):
+        del config[name]
+    path.write_text(json.dumps(config))
+    write_comparison_report(comparison)
 
 
 def test_no_precisions(comparison):

@@ -1,5 +1,6 @@
 """The SavedModel: it answers as the model does, and is there whole or not at all."""
 
+import concurrent.futures
 import io
 import itertools
 import pathlib
@@ -282,6 +283,21 @@ def test_no_version_is_the_next_one(tmp_path):
     assert export(model, tmp_path, NAMES[:3], version=None) == tmp_path / "11"
     assert export(model, tmp_path / "new", NAMES[:3], version=None) == tmp_path / "new" / "1"
     assert names_in(tmp_path) == ["10", "11", "2", "batching.txt", "best", "models.config", "new"]
+
+
+def test_two_at_once_get_a_version_each(tmp_path):
+    models = [tiny_model(), tiny_model()]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        exported = pool.map(lambda model: export(model, tmp_path, NAMES[:3], None), models)
+        assert sorted(path.name for path in exported) == ["1", "2"]
+    assert names_in(tmp_path) == ["1", "2", *SERVER_FILES]
+
+
+@pytest.mark.parametrize("version", [0, -3])
+def test_a_version_that_is_none(tmp_path, version):
+    with pytest.raises(ValueError, match=f"version={version}"):
+        export(tiny_model(), tmp_path / "a", NAMES[:3], version)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("names", [(), NAMES[:2], NAMES[:4]], ids=len)

@@ -1,7 +1,9 @@
 """A model asked in this process: the code that is exported, and the SavedModel itself."""
 
+import concurrent.futures
 import io
 import json
+import os
 
 import keras
 import numpy as np
@@ -117,3 +119,13 @@ def test_a_cut_off_saved_model(tmp_path):
     with pytest.raises(InputError, match="cannot be loaded") as error:
         LocalModel.load(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_threads_may_ask_at_once(model, capfd):
+    local = LocalModel.of(model, NAMES, "pad")
+    expected = local.predict([picture(0)])[0].scores
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for (answer,) in pool.map(lambda _: local.predict([picture(0)]), range(60)):
+            np.testing.assert_array_equal(answer.scores, expected)
+    os.write(2, b"afterwards C++ is heard")
+    assert capfd.readouterr() == ("", "afterwards C++ is heard")

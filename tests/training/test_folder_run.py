@@ -43,6 +43,19 @@ def test_a_part_is_held_out_and_the_rest_is_observed(photos, write):
     assert run.recipe == RECIPES["small"]
 
 
+def test_all_positives_are_held_out(photos, write):
+    rows = [(f"{name}.png", 1 if name == "a" else -1, -1) for name in "abcdef"]
+    labels = write("labels.csv", rows, ("file", "sea", "dog"))
+    seeds = []
+    for seed in range(40):
+        try:
+            assert (folder_run(photos, labels, seed=seed).train.labels == 1).any()
+        except InputError as error:
+            assert f"seed {seed} holds out" in str(error)
+            seeds.append(seed)
+    assert 0 < len(seeds) < 20
+
+
 def test_the_truth_of_other_pictures(photos, write):
     truth = write("test.csv", [("e.png", "dog")])
     run = folder_run(photos, write("labels.csv", LABELS), test_labels=truth, loss="an")

@@ -3,6 +3,7 @@
 import types
 
 import keras
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,3 +55,18 @@ def test_a_batch_is_shared_by_hosts_and_by_devices(make_hosts):
 def test_addresses_that_are_none(make_hosts, address):
     with pytest.raises(InputError, match="is not HOST:PORT"):
         make_hosts(2, address=address)
+
+
+def test_an_option_that_one_host_has_alone(make_hosts, monkeypatch):
+    multihost_utils = pytest.importorskip("jax.experimental.multihost_utils")
+    configs, gathered = ({"seed": 0}, {"seed": 0, "loss_options": {"q2": 1}}), []
+    monkeypatch.setattr(multihost_utils, "process_allgather", gathered.append)
+    for config in configs:
+        with pytest.raises(AttributeError):  # of the other hosts nothing comes
+            make_hosts(2)[0].check_same(config)
+    monkeypatch.setattr(multihost_utils, "process_allgather", lambda _: np.stack(gathered))
+    for host, config in zip(make_hosts(2), configs, strict=True):
+        with pytest.raises(InputError, match="with loss_options"):
+            host.check_same(config)
+    monkeypatch.setattr(multihost_utils, "process_allgather", lambda ours: np.stack([ours, ours]))
+    make_hosts(2)[0].check_same(configs[1])
